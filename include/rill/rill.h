@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rill: channels between the processes of one machine.
+ *
+ * A channel is a one-way, first-in-first-out queue of messages with many senders and one receiver.
+ * Its two ends may live in different processes. Messages travel through shared memory; the operating
+ * system's socket carries only wakeups and descriptors. Sending never waits for the receiver.
+ *
+ *     process A                                               process B
+ *     rill_send(tx, data, size)                               rill_recv(rx, &message)
+ *        |                                                       ^
+ *        v                                                       |
+ *     [ lane of A: rings of small messages, arena of large ones ] --> one queue, in order
+ *     [ lane of C: another sending process, another lane        ] --^
+ *
+ * Words
+ *   channel   one queue; made by rill_channel() as a pair of ends.
+ *   sender    the end that sends. It can be cloned; every process that inherits it may use it.
+ *   receiver  the end that receives. There is one.
+ *   message   a received run of bytes, owned by whoever received it until rill_message_close().
+ *   lane      the part of a channel that belongs to one sending process: its own shared memory.
+ *   transport what carries a channel: shared memory, a socket, or this process's own memory.
+ *
+ * What holds for every channel
+ *   - A send that has returned success is received exactly once and whole, even if the sending process
+ *     is killed at its next instruction (as long as the receiver lives and goes on receiving).
+ *   - Order is real-time order over all senders: if send A returned before send B was called, in whatever
+ *     threads or processes, A is received before B.
+ *   - The death of a process never blocks another one, and leaves no file, name or memory behind.
+ *   - Running out of memory or descriptors is an error code; the call has then done nothing, and the channel goes
+ *     on working when the shortage is over. (A memory cgroup kills instead of failing; rill cannot change that.)
+ *   - The library installs no signal handler, raises no SIGPIPE, starts no thread, prints nothing, never
+ *     aborts, and needs no call to initialise it. Every descriptor that it opens is close-on-exec.
+ *
+ * Conventions
+ *   Arguments: the object first, then inputs, then options, then outputs.
+ *   Results:   0 is success; an error is one of the negative RILL_E… codes below. On an error no output is
+ *              written unless the call says so. Every call can return RILL_EINVAL: a NULL that is not allowed, a pointer
+ *              that is not a live object of the kind asked for (where it can be told), a size above SIZE_MAX / 2,
+ *              a negative time, an unknown option value.
+ *   Options:   structs that begin with their own size (`.size = sizeof options`); NULL means all defaults, and 0
+ *              in a field means its default. A smaller struct (an older caller's) is read as if the fields that it lacks were
+ *              0. A larger one (a newer caller's) is accepted if what this library does not know is 0, else it is RILL_EINVAL.
+ *   Times:     nanoseconds, int64_t. A `deadline` is a point of CLOCK_MONOTONIC (rill_clock() + n), or RILL_NOW,
+ *              or RILL_FOREVER. A `timeout` is a span from the moment of the call. No call returns RILL_ETIMEDOUT early. A call that a
+ *              signal interrupts goes on waiting.
+ *   Threads:   any number of threads may send on one sender at once. A receiver is used by one thread at a time: a second
+ *              one gets RILL_EBUSY where that can be seen. Closing an end while another thread is inside a call on it is
+ *              the caller's error; interrupt that thread first. Messages may be read and closed by any thread.
+ *   Closing:   rill_…_close(T **) sets the pointer to NULL, also when it returns an error; closing a NULL is allowed.
+ *
+ * Fork: a child may use a sender that it inherited, at once, also if the parent has many threads. It may use an inherited receiver if
+ * the parent lets go of it: see rill_receiver_close and rill_receiver_release. An end that a child inherited and does not
+ * use still counts as an end, as with any descriptor: close it, or the other side will not see the disconnect.
+ *
+ * Trust: whoever holds a sender can end the channel for all, keep newcomers out, and spoil the order between different
+ * senders. It cannot read or change what others send, reorder one sender's messages, or harm the receiver's process.
+ * What comes from a peer is checked; a peer that lies loses its lane (see RILL_EPEER).
+ */
+#ifndef RILL_H
+#define RILL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <rill/version.h>
+
+#if defined(__GNUC__)
+#define RILL_API __attribute__((visibility("default")))
+#else
+#define RILL_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rill_sender rill_sender;
+typedef struct rill_receiver rill_receiver;
+typedef struct rill_message rill_message;
+
+/* ---------------------------------------------------------------- errors */
+
+enum rill_error {
+    RILL_OK = 0,
+    RILL_EINVAL = -1,        /* an argument is not allowed; the call says which */
+    RILL_EDISCONNECTED = -2, /* receiving: every sender is gone and the queue is empty; stays so */
+    RILL_EBROKEN = -3,       /* sending: the receiver is gone, nothing was sent; stays so */
+    RILL_EEMPTY = -4,        /* receiving without waiting: no message now */
+    RILL_EFULL = -5,         /* sending: the queue's limit is reached (or, on a socket, its buffer is full) */
+    RILL_ETIMEDOUT = -6,     /* the deadline passed */
+    RILL_EINTERRUPTED = -7,  /* another thread called rill_…_interrupt */
+    RILL_EMSGSIZE = -8,      /* the message does not fit the buffer given, or is above the receiver's max_message */
+    RILL_EBUSY = -9,         /* the object is in use: in another thread, or by another process */
+    RILL_ENOMEM = -10,       /* no memory or address space, or a limit on them */
+    RILL_ENOFD = -11,        /* no descriptors left in the process or the system */
+    RILL_EAGAIN = -12,       /* the channel's socket is full of other newcomers: try again */
+    RILL_EPEER = -13,        /* a peer broke the rules of the shared memory; its lane is closed, others go on */
+    RILL_EVERSION = -14,     /* a peer has another version or layout of rill */
+    RILL_EQUOTA = -15,       /* a sender's lane was refused or closed: above the receiver's quotas */
+    RILL_ENOTSUP = -16,      /* this transport, or this system, cannot do that */
+    RILL_ESYSTEM = -17,      /* the operating system refused for another reason; errno says which */
+};
+
+/* A short English text for a code, never NULL; a code that is not rill's gives "unknown error". Any thread; no system call. */
+RILL_API const char *rill_strerror(int code);
+
+/* The name of a code, such as "RILL_EFULL", never NULL. Any thread; no system call. */
+RILL_API const char *rill_error_name(int code);
+
+/* ---------------------------------------------------------------- time */
+
+#define RILL_NOW ((int64_t)0)           /* as a deadline: do not wait */
+#define RILL_FOREVER ((int64_t)INT64_MAX) /* as a deadline or timeout: wait without limit */
+
+/* Nanoseconds of CLOCK_MONOTONIC: the clock of all deadlines. Any thread; no system call on usual systems. */
+RILL_API int64_t rill_clock(void);
+
+/* ---------------------------------------------------------------- channels */
+
+enum rill_transport {
+    RILL_SHM = 1,    /* shared memory (the default) */
+    RILL_SOCKET = 2, /* every byte through a socket: what to compare with, and a fallback. A send may wait or give RILL_EFULL
+                        when the socket's buffer is full, as on_full says, also without a limit. */
+    RILL_INPROC = 3, /* threads of one process: no shared memory, no descriptor. It does not survive fork into the child. */
+};
+
+enum rill_on_full {
+    RILL_FULL_ERROR = 1, /* a send that finds the limit reached returns RILL_EFULL (the default with a limit) */
+    RILL_FULL_WAIT = 2,  /* it sleeps until there is room, send_timeout passes, or the receiver is gone (on sockets the default) */
+};
+
+/* How many bytes of queue serve a pipeline best: enough that neither side waits for the other, few enough to be reused
+ * while they are still in the cache. Use it as `limit` together with RILL_FULL_WAIT. perf/ shows what it was chosen from. */
+#define RILL_PIPELINE_LIMIT ((uint64_t)8 << 20)
+
+struct rill_channel_options {
+    size_t size;           /* sizeof(struct rill_channel_options) */
+    uint32_t transport;    /* enum rill_transport; 0: RILL_SHM */
+    uint32_t on_full;      /* enum rill_on_full; 0: the default named there */
+    uint64_t limit;        /* bytes that one sending process may have queued, each message counted as its size plus at most 32;
+                              0: no limit. A message larger than the limit is sent when nothing else is queued by that process.
+                              Threads that send at the same moment may exceed it by one message each. The limit is counted for each
+                              process apart, because a count that they share would be wrong for ever after one is killed. */
+    int64_t send_timeout;  /* RILL_FULL_WAIT: how long a send waits for room, ns; 0: for ever */
+    int64_t spin;          /* how long a call that has to wait stays awake first, ns: at most 1 s. 0: adapts by itself, up to some tens of
+                              microseconds where it has paid lately; -1: never (the one place where a negative number is allowed) */
+    uint32_t max_lanes;    /* receiver: lanes (sending processes) accepted at one time; 0: 16384 */
+    uint32_t reserved;     /* 0 */
+    uint64_t max_lane_bytes; /* receiver: shared memory that one lane may make it map; 0: the machine's memory */
+    uint64_t max_message;  /* receiver: the largest message accepted; 0: no limit. A larger one closes its lane (RILL_EQUOTA). Its own
+                              senders refuse it with RILL_EMSGSIZE before that. */
+};
+
+/* Makes a channel and gives its two ends, each owned by the caller. options may be NULL.
+ * Any thread. Does not block; makes system calls (none for RILL_INPROC but memory).
+ * RILL_EINVAL   a NULL output, or an option out of range.
+ * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   nothing was made. */
+RILL_API int rill_channel(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver);
+
+/* ---------------------------------------------------------------- sending */
+
+/* Gives another sender of the same channel. Both must be closed. A clone costs no descriptor.
+ * Any thread; does not block; no system call.
+ * RILL_ENOMEM   nothing was made. */
+RILL_API int rill_sender_clone(rill_sender *sender, rill_sender **clone);
+
+/* Closes a sender. What was sent stays queued. When the last sender of the channel in all processes is closed or dead, the
+ * receiver gets what is queued and then RILL_EDISCONNECTED. Any thread, but no other thread may be using this sender.
+ * Does not block; may make system calls. Returns 0, or RILL_EINVAL (not a sender). */
+RILL_API int rill_sender_close(rill_sender **sender);
+
+/* Sends `size` bytes as one message; 0 bytes are a message too (data may then be NULL). The bytes are copied before the call
+ * returns; the caller keeps its memory. On an error nothing was sent.
+ *
+ * Any thread. Shared memory: never waits for the receiver (unless the channel has a limit and RILL_FULL_WAIT) or for another process;
+ * makes no system call unless its queue grows, the receiver has to be woken, or it has to wait for room.
+ * RILL_EBROKEN   the receiver is gone: told at once after rill_receiver_close; after a kill at the latest before the queue grows
+ *                once more. A message that was sent before is lost with the receiver.
+ * RILL_EFULL     the limit is reached (RILL_FULL_ERROR).
+ * RILL_ETIMEDOUT the limit is reached and send_timeout passed (RILL_FULL_WAIT).
+ * RILL_EINTERRUPTED  rill_sender_interrupt was called while this call waited for room, or since the last call that returned this.
+ * RILL_EMSGSIZE  larger than the channel's max_message.
+ * RILL_ENOMEM    no memory or address space for the message; try again later.
+ * RILL_ENOFD     the first send of a process needs a descriptor, as does the first wait for room needs two.
+ * RILL_EAGAIN    the first send of a process (or its first wait for room): the channel's socket is full of other newcomers; try again.
+ * RILL_ESYSTEM   see errno. */
+RILL_API int rill_send(rill_sender *sender, const void *data, size_t size);
+
+/* As rill_send, but waits for room until `deadline` whatever the channel's on_full says: RILL_NOW never waits (RILL_EFULL), RILL_FOREVER
+ * always does; a deadline that passes gives RILL_ETIMEDOUT. */
+RILL_API int rill_send_until(rill_sender *sender, const void *data, size_t size, int64_t deadline);
+
+/* One run of bytes, for calls that take several. */
+struct rill_bytes {
+    const void *data;
+    size_t size;
+};
+
+/* Sends `count` messages in order, as if by rill_send one after the other but cheaper: the receiver is woken at most once.
+ * *sent (may be NULL) is how many went out, also on an error; the first that did not is messages[*sent], and none after it went.
+ * Errors as rill_send. */
+RILL_API int rill_send_many(rill_sender *sender, const struct rill_bytes *messages, size_t count, size_t *sent);
+
+/* Sends one message that is put together from `count` parts (as writev does). Errors as rill_send. */
+RILL_API int rill_send_parts(rill_sender *sender, const struct rill_bytes *parts, size_t count);
+
+/* Makes the call that waits for room on this sender, or the next one that would have to wait, return RILL_EINTERRUPTED; once. Any thread, and safe
+ * in a signal handler after the sender has waited once. Returns 0 or RILL_EINVAL. */
+RILL_API int rill_sender_interrupt(rill_sender *sender);
+
+/* ---------------------------------------------------------------- receiving */
+
+/* Closes the receiver: what is queued is thrown away, senders get RILL_EBROKEN at once. Messages already received stay readable until
+ * they are closed. In a process that has forked since it got the receiver and has never received on it, this only lets go, because
+ * the child may be the one that receives: senders then see the end when the last holder is gone.
+ * The thread that owns the receiver; does not block; makes system calls. Returns 0, or RILL_EINVAL (not a receiver). */
+RILL_API int rill_receiver_close(rill_receiver **receiver);
+
+/* Lets go of the receiver without closing the channel: for a parent that has received and now leaves the receiver to a child that it
+ * forks after the last message it received was closed. If nobody else holds the receiver the channel ends as by a kill.
+ * Returns 0, or RILL_EINVAL. */
+RILL_API int rill_receiver_release(rill_receiver **receiver);
+
+/* Receives the next message: waits until there is one. The message is the caller's, to be closed with rill_message_close; it may outlive the
+ * receiver. While messages keep coming, no system call; with nothing to do the call sleeps in the kernel.
+ * RILL_EDISCONNECTED  the queue is empty and no sender is left anywhere; every later call says the same.
+ * RILL_EINTERRUPTED   rill_receiver_interrupt was called.
+ * RILL_EBUSY          another thread is in a call on this receiver, or another process (of a fork) receives on this channel.
+ * RILL_EPEER, RILL_EVERSION, RILL_EQUOTA   one sending process broke the rules; its lane is closed, what it sent up to there was delivered; told
+ *                     once for each such lane. The next call goes on with the others.
+ * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM    nothing was lost; the next call tries again. */
+RILL_API int rill_recv(rill_receiver *receiver, rill_message **message);
+
+/* As rill_recv, without waiting: RILL_EEMPTY if there is no message now. An empty queue costs one system call (to see whether
+ * senders are left). */
+RILL_API int rill_try_recv(rill_receiver *receiver, rill_message **message);
+
+/* As rill_recv, for at most `timeout` ns (RILL_FOREVER allowed): then RILL_ETIMEDOUT. 0 is as rill_try_recv, but says RILL_ETIMEDOUT. */
+RILL_API int rill_recv_timeout(rill_receiver *receiver, int64_t timeout, rill_message **message);
+
+/* As rill_recv, until `deadline`: then RILL_ETIMEDOUT. RILL_NOW is as rill_try_recv and says RILL_EEMPTY. */
+RILL_API int rill_recv_until(rill_receiver *receiver, int64_t deadline, rill_message **message);
+
+/* Receives the next message into the caller's own memory: its bytes are copied to `buffer`, its size is put into *size. If it is larger than
+ * `capacity` the result is RILL_EMSGSIZE, *size says how large, and the message stays the next one in the queue.
+ * Deadline and other errors as rill_recv_until. buffer may be NULL if capacity is 0. */
+RILL_API int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64_t deadline, size_t *size);
+
+/* Receives up to `capacity` messages (at least 1) into the array: waits as rill_recv_until for the first, and takes what is there
+ * already for the rest. *count is how many, each the caller's. Success means at least one. */
+RILL_API int rill_recv_many(rill_receiver *receiver, int64_t deadline, rill_message **messages, size_t capacity, size_t *count);
+
+/* Makes the call that waits on this receiver, or if there is none the next one that would have to wait (a try counts), return
+ * RILL_EINTERRUPTED; once. Any thread, while the receiver is open. Makes at most one system call. Returns 0 or RILL_EINVAL. */
+RILL_API int rill_receiver_interrupt(rill_receiver *receiver);
+
+/* ---------------------------------------------------------------- messages */
+
+/* The bytes of a message, readable in place until it is closed, aligned to 8 at least. A sender that means harm may go on
+ * writing to a large message's bytes (it is shared memory): copy before you check what you then rely on. Never NULL, also for 0 bytes; NULL only
+ * for an argument that is no message. Any thread; no system call. */
+RILL_API const void *rill_message_data(const rill_message *message);
+
+/* The size of a message in bytes; 0 for an argument that is no message. Any thread; no system call. */
+RILL_API size_t rill_message_size(const rill_message *message);
+
+/* Closes a message: its memory goes back to its sender, or to the system. Any thread; does not block; seldom makes a system call.
+ * Returns 0, or RILL_EINVAL (not a message). */
+RILL_API int rill_message_close(rill_message **message);
+
+/* ---------------------------------------------------------------- ends that a started program inherits */
+
+enum rill_handle_kind {
+    RILL_HANDLE_SENDER = 1,
+    RILL_HANDLE_RECEIVER = 2,
+};
+
+/* Something that travels: one of rill's ends. */
+struct rill_handle {
+    uint32_t kind; /* enum rill_handle_kind: which member of the union is meant */
+    uint32_t reserved;
+    union {
+        rill_sender *sender;
+        rill_receiver *receiver;
+    } as;
+};
+
+/* Starts a program (posix_spawn; `path` as for execv, argv and envp as there; envp NULL: this process's environment) that inherits `count` ends: it takes
+ * them by index with rill_inherited. A sender is copied: the caller keeps its own. A receiver is moved: on success the caller's is closed and the
+ * pointer in handles[i].as.receiver is set to NULL; on an error it is as before. *pid is the new process, to be waited for.
+ * Any thread; may block as posix_spawn does. The environment variable RILL_INHERITED carries the list.
+ * RILL_EINVAL   NULL, an unknown kind, the same receiver twice, count above 1,000.
+ * RILL_EBUSY    a receiver that has received already, or is in use. (To move such a one is not possible yet.)
+ * RILL_ENOTSUP  an in-process end.
+ * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM (errno says why, for example ENOENT)   no program was started. */
+RILL_API int rill_spawn(const char *path, char *const argv[], char *const envp[], struct rill_handle *handles, size_t count, pid_t *pid);
+
+/* In a program started by rill_spawn: takes the end number `index`; it is the caller's. Each can be taken once.
+ * Any thread; makes system calls.
+ * RILL_EINVAL   no such index, or taken already, or the variable is not rill's, or its descriptors are not ends of a channel.
+ * RILL_EVERSION the program that started this one has another version or layout of rill. */
+RILL_API int rill_inherited(size_t index, struct rill_handle *handle);
+
+/* ---------------------------------------------------------------- statistics */
+
+/* Counts since the end was made, but for those named "now". They are read without stopping anybody, so they may be some messages apart. */
+struct rill_stats {
+    size_t size;           /* in: sizeof(struct rill_stats); fields beyond it are not written */
+    uint64_t messages;     /* sent by this process on the channel, or received by this receiver */
+    uint64_t bytes;        /* their bytes */
+    uint64_t queued_messages; /* now: sent and not yet received (a sender: of this process) */
+    uint64_t queued_bytes; /* now: their bytes, each message counted as for the limit */
+    uint64_t lanes;        /* now: a sender: 1 if this process has a lane; a receiver: lanes known */
+    uint64_t rings;        /* now: rings of those lanes */
+    uint64_t mapped_bytes; /* now: address space taken by the channel in this process */
+    uint64_t wakeups;      /* wakeups sent to (receiver: taken from) the socket */
+    uint64_t waits;        /* times a call on this end went to sleep */
+    uint64_t descriptors;  /* now: file descriptors of the channel in this process */
+};
+
+/* Fills *stats; stats->size must be set. Any thread for a sender; the receiver's thread for a receiver. No system call.
+ * RILL_EINVAL   stats->size is smaller than the first field. */
+RILL_API int rill_sender_stats(rill_sender *sender, struct rill_stats *stats);
+RILL_API int rill_receiver_stats(rill_receiver *receiver, struct rill_stats *stats);
+
+/* ---------------------------------------------------------------- a whole program
+ *
+ *     rill_sender *tx; rill_receiver *rx; rill_message *m;
+ *     if (rill_channel(NULL, &tx, &rx) != 0) return 1;
+ *     if (fork() == 0) { rill_send(tx, "hello", 5); _exit(0); }
+ *     rill_sender_close(&tx);
+ *     while (rill_recv(rx, &m) == 0) {               // RILL_EDISCONNECTED ends it
+ *         fwrite(rill_message_data(m), 1, rill_message_size(m), stdout);
+ *         rill_message_close(&m);
+ *     }
+ *     rill_receiver_close(&rx);
+ */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What two processes see of a channel: the control page, and one lane for each sending process.
+ *
+ * Nothing here is trusted by whoever did not write it: each reader loads a field once into a local, checks it, and uses
+ * the local. Positions are offsets into a segment, never pointers. All integers are the machine's own; the fingerprint below
+ * refuses a peer for whom a field lies elsewhere.
+ *
+ * Control page, one for each channel, mapped by every holder of an end:
+ *   who writes        field
+ *   the maker, once   identity and options; read-only afterwards
+ *   senders           ticket, rings, rang
+ *   the receiver      closed, lost, reader
+ *
+ * Lane, one for each channel and sending process, a growable segment mapped by its owner and the receiver:
+ *   offset 0          struct rill_lane_header (one page)
+ *   behind it         extents that the owner hands out: blocks of rings, and the extents of its arena
+ *
+ * Ring: a chain of blocks in a lane, each written once from its start to its end:
+ *
+ *     block      +--------+--------+-----+--------+           block  +--------+--------
+ *                | record | record | ... | link --+----------------->| record | ...
+ *                +--------+--------+-----+--------+                  +--------+--------
+ *
+ *   record     header word | ticket, if stamped | payload | padding to 8
+ *   header     bits 0..2 kind, bit 3 stamped, bits 8..63 payload bytes; 0 is free, RILL_HEADER_POISON is given up
+ *   inline     the payload is the message
+ *   large      the payload is a struct rill_span: where in the segment the message lies
+ *   link       the payload is a struct rill_span: the block in which the ring goes on
+ *
+ * The header is the commit: a record exists from the one exchange of its header from free to the record's word (ring.c has the argument).
+ * A record leaves room behind it for a link, so that a block can always be ended.
+ */
+#ifndef RILL_SHM_LAYOUT_H
+#define RILL_SHM_LAYOUT_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RILL_LAYOUT_VERSION 1u
+#define RILL_PAGE_BYTES ((uint64_t)4096) /* granule of the layout; a system with larger pages rounds up in port.h */
+#define RILL_LINE_BYTES 64
+#define RILL_RINGS_MAX 32 /* rings of a lane; the sender's threads beyond wait for one another */
+
+#define RILL_RINGS_REVOKED UINT32_C(0x80000000)
+
+#define RILL_PAGE_MAGIC UINT64_C(0x65676170006c6c69)
+#define RILL_LANE_MAGIC UINT64_C(0x656e616c006c6c69)
+
+enum rill_kind {
+    RILL_KIND_FREE = 0,
+    RILL_KIND_INLINE = 1,
+    RILL_KIND_LARGE = 2,
+    RILL_KIND_LINK = 3,
+    RILL_KIND_POISON = 7,
+};
+
+#define RILL_HEADER_FREE UINT64_C(0)
+#define RILL_HEADER_POISON ((uint64_t)RILL_KIND_POISON)
+#define RILL_HEADER_STAMPED UINT64_C(8)
+#define RILL_HEADER_KIND(word) ((unsigned)((word)&7u))
+#define RILL_HEADER_SIZE(word) ((uint64_t)(word) >> 8)
+#define RILL_HEADER(kind, size) ((uint64_t)(kind) | (uint64_t)(size) << 8)
+
+#define RILL_HEADER_BYTES ((uint64_t)8)
+#define RILL_TICKET_BYTES ((uint64_t)8)
+#define RILL_LINK_BYTES (RILL_HEADER_BYTES + sizeof(struct rill_span))
+
+/* A place in a lane's segment. */
+struct rill_span {
+    uint64_t offset;
+    uint64_t size;
+};
+
+struct rill_page {
+    /* The maker writes these once, before anybody else has the page. */
+    uint64_t magic;
+    uint32_t version;
+    uint32_t transport;
+    uint64_t fingerprint;
+    uint64_t id[2]; /* random: the same channel met twice in a process is known by it */
+    uint64_t limit;
+    int64_t send_timeout;
+    int64_t spin;
+    uint64_t max_lane_bytes;
+    uint64_t max_message;
+    uint32_t on_full;
+    uint32_t max_lanes;
+    unsigned char reserved0[2 * RILL_LINE_BYTES - 88];
+
+    /* Read at every send, written only where the order of several rings needs it: one line, so that one miss brings all. */
+    _Atomic uint64_t ticket; /* the next ticket; senders count it up */
+    _Atomic uint32_t rings;  /* rings that were ever counted in; whoever adds one counts first, then uses it */
+    _Atomic uint32_t rang;   /* packets sent to the receiver by armed lanes (modulo 2^32), counted before they are sent */
+    _Atomic uint32_t closed; /* the receiver has closed the channel */
+    _Atomic uint32_t lost;   /* the receiver had no descriptor left to take an announcement: lanes without a number announce themselves again */
+    unsigned char reserved1[RILL_LINE_BYTES - 24];
+
+    _Atomic uint64_t reader; /* random name of the process that receives; 0: nobody has received yet, or it let go */
+    unsigned char reserved2[RILL_LINE_BYTES - 8];
+};
+
+/* What the owner says of one ring. */
+struct rill_ring_control {
+    struct rill_span first;         /* the ring's first block; written before `rings` of the lane counts it in */
+    _Atomic uint64_t sent_messages; /* for statistics only */
+    _Atomic uint64_t sent_bytes;
+    _Atomic uint64_t sent_weight;   /* as the queue's limit counts */
+    unsigned char reserved[RILL_LINE_BYTES - 40];
+};
+
+struct rill_lane_header {
+    /* The owner writes these once, before it announces the lane. */
+    uint64_t magic;
+    uint32_t version;
+    uint32_t reserved0;
+    uint64_t fingerprint;
+    uint64_t id[2]; /* the channel's */
+    unsigned char reserved1[RILL_LINE_BYTES - 40];
+
+    /* The receiver writes. */
+    _Atomic uint32_t parked; /* counted up only by the receiver; odd: armed, ring after a commit (wake.h) */
+    _Atomic uint32_t number; /* how a wakeup names this lane; 0 until it was accepted */
+    _Atomic int32_t refused; /* the RILL_E… code for which the lane was closed, 0 if it was not */
+    unsigned char reserved2[RILL_LINE_BYTES - 12];
+    _Atomic uint64_t consumed; /* bytes of records taken from all rings, free-running: what the queue's limit counts */
+    _Atomic uint64_t consumed_messages; /* for statistics only */
+    unsigned char reserved3[RILL_LINE_BYTES - 16];
+
+    /* Both write. */
+    _Atomic uint64_t returned; /* stack of blocks that the receiver gives back: offset of the top, 0 is empty (returns.h) */
+    unsigned char reserved4[RILL_LINE_BYTES - 8];
+
+    /* The owner writes. */
+    _Atomic uint64_t taken;   /* how often the owner has looked at `returned`: tells the receiver that blocks are reused */
+    _Atomic uint64_t room_at; /* wake the owner when `consumed` reaches this; 0: nobody waits */
+    _Atomic uint32_t rings;   /* controls in use; the receiver exchanges it for RILL_RINGS_REVOKED when it gives the lane up */
+    _Atomic uint32_t closed;  /* the owner has closed its last sender: no record will follow */
+    unsigned char reserved5[RILL_LINE_BYTES - 24];
+    unsigned char reserved6[1664];
+    struct rill_ring_control ring[RILL_RINGS_MAX];
+};
+
+static_assert(offsetof(struct rill_page, ticket) % RILL_LINE_BYTES == 0, "the line that every send reads is its own");
+static_assert(offsetof(struct rill_page, reader) % RILL_LINE_BYTES == 0, "what the receiver writes does not disturb sends");
+static_assert(sizeof(struct rill_page) <= RILL_PAGE_BYTES, "the control page is one page");
+static_assert(offsetof(struct rill_lane_header, parked) == 1 * RILL_LINE_BYTES, "a line for what senders read at every send");
+static_assert(offsetof(struct rill_lane_header, consumed) == 2 * RILL_LINE_BYTES, "a line for what changes with every batch");
+static_assert(offsetof(struct rill_lane_header, returned) == 3 * RILL_LINE_BYTES, "a line for what both write");
+static_assert(offsetof(struct rill_lane_header, taken) == 4 * RILL_LINE_BYTES, "a line for the owner");
+static_assert(sizeof(struct rill_ring_control) == RILL_LINE_BYTES, "threads on different rings share no line");
+static_assert(sizeof(struct rill_lane_header) <= RILL_PAGE_BYTES, "the header is the lane's first page");
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock inside an atomic would be private to one process");
+
+/* Differs wherever a field of the above would lie elsewhere or mean something else. */
+#define RILL_FINGERPRINT                                                                                                \
+    ((uint64_t)RILL_LAYOUT_VERSION << 56 ^ (uint64_t)sizeof(void *) << 48 ^ (uint64_t)sizeof(struct rill_page) << 32 ^  \
+     (uint64_t)offsetof(struct rill_page, ticket) << 20 ^ (uint64_t)offsetof(struct rill_lane_header, ring) << 8 ^      \
+     (uint64_t)sizeof(struct rill_ring_control) << 4 ^ (uint64_t)RILL_RINGS_MAX)
+
+#endif

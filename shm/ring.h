@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A ring: one writing thread at a time, one reader, in blocks that are chained (layout.h has the picture).
+ *
+ * A record exists from one instant on, the exchange of its header word. Kill or stop the writer before it and nothing was sent; after it, all
+ * was. Nothing is ever half done, so nothing needs repair, and no reader waits for a writer.
+ *
+ *   W1  the header behind the record = free      plain, before W2
+ *   W2  the record's header = its word           exchange, seq_cst
+ *   R1  read a header                            seq_cst load; partner W2
+ *   R2  a free header = poison                   compare-and-swap, seq_cst; partner W2
+ *
+ * What holds, and why:
+ *   - R1 that reads a record's word sees the record's payload and the free header behind it: they are written before W2, which releases them, and
+ *     R1 acquires. Without W1, or with W1 after W2, the reader would take old payload for the next header: blocks are reused and never zeroed.
+ *   - A block is not overwritten while it is read: the reader gives it back only when it has left it (returns.h), and the owner reuses
+ *     only what came back.
+ *   - W2 and R2 meet on one word, so exactly one of them finds it free. If the writer does, its record is the reader's to take. If the reader does,
+ *     the writer gets RILL_HEADER_POISON out of its exchange and knows that the record was not and never will be received; it sends it again
+ *     elsewhere. That makes giving up a lane exact: no message is lost or doubled, even if its owner was wrongly taken for dead.
+ *   - W2 and R1 are seq_cst and not just release and acquire, because of what wake.h needs: a commit is ordered before the
+ *     writer's look at `parked`.
+ * A link is a record like any other; a kill may leave it alone at the end of a ring. The first header of its target is free before it is committed.
+ *
+ * Not promised: that the writer is honest. The reader checks each record against its block before it uses it.
+ *
+ * Threads: a writer is used by whoever holds its ring (lane.h), a reader by the receiver's thread.
+ */
+#ifndef RILL_SHM_RING_H
+#define RILL_SHM_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "layout.h"
+
+static inline _Atomic uint64_t *rill_ring_header(unsigned char *block, uint64_t position)
+{
+    return (_Atomic uint64_t *)(void *)(block + position);
+}
+
+static inline uint64_t rill_ring_padded(uint64_t size)
+{
+    return (size + 7) & ~UINT64_C(7);
+}
+
+/* ---- the writer ---- */
+
+struct rill_ring_writer {
+    unsigned char *block;
+    uint64_t size;     /* of the block */
+    uint64_t position; /* of the next header, which is free; there is always room for a link */
+    uint64_t last_ticket;
+};
+
+/* Goes on in a new block; its first header becomes free. The block before it must have been linked, or there was none. */
+static inline void rill_ring_enter(struct rill_ring_writer *writer, unsigned char *block, uint64_t size)
+{
+    atomic_store_explicit(rill_ring_header(block, 0), RILL_HEADER_FREE, memory_order_relaxed); /* W1 for the first record */
+    writer->block = block;
+    writer->size = size;
+    writer->position = 0;
+}
+
+/* Does a record of this many bytes, header and ticket included, fit the block? */
+static inline bool rill_ring_fits(const struct rill_ring_writer *writer, uint64_t length)
+{
+    return length <= writer->size - writer->position - RILL_LINK_BYTES;
+}
+
+/* Where the payload of the next record goes. */
+static inline unsigned char *rill_ring_payload(struct rill_ring_writer *writer, uint64_t ticket)
+{
+    unsigned char *payload = writer->block + writer->position + RILL_HEADER_BYTES;
+    if (!ticket)
+        return payload;
+    memcpy(payload, &ticket, sizeof ticket);
+    return payload + RILL_TICKET_BYTES;
+}
+
+/* Commits the record whose payload was written there; it must fit. False: the ring was given up, the record does not exist. */
+static inline bool rill_ring_commit(struct rill_ring_writer *writer, unsigned kind, uint64_t size, uint64_t ticket)
+{
+    uint64_t length = RILL_HEADER_BYTES + (ticket ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size);
+    uint64_t word = RILL_HEADER(kind, size) | (ticket ? RILL_HEADER_STAMPED : 0);
+    atomic_store_explicit(rill_ring_header(writer->block, writer->position + length), RILL_HEADER_FREE, memory_order_relaxed); /* W1 */
+    uint64_t found = atomic_exchange_explicit(rill_ring_header(writer->block, writer->position), word, memory_order_seq_cst); /* W2 */
+    writer->position += length;
+    return found == RILL_HEADER_FREE;
+}
+
+/* Ends the block with a link to another one, and enters that. False as above. */
+bool rill_ring_link(struct rill_ring_writer *writer, struct rill_span target, unsigned char *block);
+
+/* ---- the reader ---- */
+
+struct rill_ring_reader {
+    unsigned char *block;
+    uint64_t offset; /* of the block in the segment */
+    uint64_t size;
+    uint64_t position; /* of the next header to read; there is always room for a link behind it */
+    uint64_t last_ticket;
+    uint64_t seen;  /* records that begin before this position were there at the last look */
+    bool more;      /* there may have been more than that look counted */
+    bool was_empty; /* everything seen at the look before has been taken, and there was no more */
+};
+
+/* A record, read once and checked against its block. */
+struct rill_record {
+    unsigned kind;
+    uint64_t size;   /* of the payload */
+    uint64_t length; /* of the whole record */
+    uint64_t ticket; /* 0: not stamped */
+    unsigned char *payload;
+};
+
+/* Starts at a block that lies at `block`. RILL_EPEER: no block can be like this. */
+int rill_ring_open(struct rill_ring_reader *reader, struct rill_span span, unsigned char *block);
+
+/* Reads the next record without taking it: RILL_OK, RILL_EEMPTY, or RILL_EPEER (no writer of ours made this). */
+int rill_ring_peek(const struct rill_ring_reader *reader, struct rill_record *record);
+
+/* Takes the record that was peeked. */
+static inline void rill_ring_advance(struct rill_ring_reader *reader, const struct rill_record *record)
+{
+    reader->position += record->length;
+}
+
+/* Is anything there? One load. */
+static inline bool rill_ring_ready(const struct rill_ring_reader *reader)
+{
+    return atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_seq_cst) != RILL_HEADER_FREE; /* R1 */
+}
+
+/* Looks how far the ring reaches now, at most `most` records and not beyond a link, and notes it in `seen` and `more`. */
+void rill_ring_look(struct rill_ring_reader *reader, unsigned most);
+
+/* Gives the ring up if it is empty: nothing can be committed to it any more. False: there is a record to take first. */
+bool rill_ring_poison(struct rill_ring_reader *reader);
+
+#endif

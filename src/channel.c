@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+#include "channel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "inbox.h"
+#include "options.h"
+#include "process.h"
+#include "queue.h"
+#include "source.h"
+#include "stream.h"
+
+/* ---- the control page ---- */
+
+static void write_page(struct rill_page *page, const struct rill_channel_options *options)
+{
+    page->magic = RILL_PAGE_MAGIC;
+    page->version = RILL_LAYOUT_VERSION;
+    page->fingerprint = RILL_FINGERPRINT;
+    page->transport = options->transport;
+    page->on_full = options->on_full;
+    page->limit = options->limit;
+    page->send_timeout = options->send_timeout;
+    page->spin = options->spin;
+    page->max_lanes = options->max_lanes;
+    page->max_lane_bytes = options->max_lane_bytes;
+    page->max_message = options->max_message;
+    atomic_store_explicit(&page->ticket, 1, memory_order_relaxed);
+}
+
+static int map_core(struct rill_core *core)
+{
+    void *address;
+    int code = rill_port_memory_map(core->memory, 0, RILL_PAGE_BYTES, NULL, &address);
+    if (code == RILL_OK)
+        core->page = address;
+    return code;
+}
+
+int rill_core_create(const struct rill_channel_options *options, struct rill_core **core)
+{
+    struct rill_core *made = calloc(1, sizeof *made);
+    if (!made)
+        return RILL_ENOMEM;
+    atomic_init(&made->references, 1);
+    made->memory = RILL_NO_OBJECT;
+    int code = rill_port_memory_create(RILL_PAGE_BYTES, false, &made->memory);
+    if (code == RILL_OK)
+        code = map_core(made);
+    if (code == RILL_OK && !rill_port_random(made->page->id, sizeof made->page->id))
+        code = RILL_ESYSTEM;
+    if (code != RILL_OK) {
+        rill_core_release(made);
+        return code;
+    }
+    write_page(made->page, options);
+    *core = made;
+    return RILL_OK;
+}
+
+static bool page_is_sound(const struct rill_page *page)
+{
+    return (page->transport == RILL_SHM || page->transport == RILL_SOCKET) && page->on_full >= RILL_FULL_ERROR && page->on_full <= RILL_FULL_WAIT &&
+           page->send_timeout > 0 && page->limit <= SIZE_MAX / 2;
+}
+
+static int check_page(rill_object memory, const struct rill_page *page)
+{
+    if (page->magic != RILL_PAGE_MAGIC)
+        return RILL_EPEER;
+    if (page->version != RILL_LAYOUT_VERSION || page->fingerprint != RILL_FINGERPRINT)
+        return RILL_EVERSION;
+    return page_is_sound(page) ? rill_port_memory_check(memory, false) : RILL_EPEER;
+}
+
+int rill_core_open(rill_object memory, struct rill_core **core)
+{
+    uint64_t size;
+    int code = rill_port_memory_size(memory, &size);
+    if (code == RILL_OK && size < RILL_PAGE_BYTES)
+        code = RILL_EPEER;
+    struct rill_core *made = code == RILL_OK ? calloc(1, sizeof *made) : NULL;
+    if (!made)
+        return code == RILL_OK ? RILL_ENOMEM : code;
+    atomic_init(&made->references, 1);
+    made->memory = memory;
+    code = map_core(made);
+    if (code == RILL_OK)
+        code = check_page(memory, made->page);
+    if (code != RILL_OK) {
+        made->memory = RILL_NO_OBJECT;
+        rill_core_release(made);
+        return code;
+    }
+    *core = made;
+    return RILL_OK;
+}
+
+void rill_core_reference(struct rill_core *core)
+{
+    atomic_fetch_add_explicit(&core->references, 1, memory_order_relaxed);
+}
+
+void rill_core_release(struct rill_core *core)
+{
+    if (!core || atomic_fetch_sub_explicit(&core->references, 1, memory_order_acq_rel) != 1)
+        return;
+    if (core->page)
+        rill_port_memory_unmap(core->page, RILL_PAGE_BYTES);
+    rill_port_close(core->memory);
+    free(core);
+}
+
+/* ---- interrupts ---- */
+
+/* The waiter makes the event, then looks at `interrupted`, then sleeps; the interrupter sets `interrupted`, then looks for the event: with seq_cst on
+ * all four, one of them sees the other's write. */
+int rill_event_prepare(_Atomic rill_object *event, rill_object *listen)
+{
+    *listen = atomic_load_explicit(event, memory_order_seq_cst);
+    if (*listen != RILL_NO_OBJECT || rill_port_single_threaded())
+        return RILL_OK;
+    rill_object made;
+    int code = rill_port_event_create(&made);
+    if (code != RILL_OK)
+        return code;
+    rill_object expected = RILL_NO_OBJECT;
+    if (atomic_compare_exchange_strong_explicit(event, &expected, made, memory_order_seq_cst, memory_order_seq_cst)) {
+        *listen = made;
+    } else {
+        rill_port_close(made); /* another thread was faster */
+        *listen = expected;
+    }
+    return RILL_OK;
+}
+
+bool rill_interrupt_take(_Atomic uint32_t *interrupted, _Atomic rill_object *event)
+{
+    if (atomic_load_explicit(interrupted, memory_order_seq_cst) == 0)
+        return false;
+    rill_object made = atomic_load_explicit(event, memory_order_seq_cst);
+    if (made != RILL_NO_OBJECT)
+        rill_port_event_clear(made); /* before the flag: a raise between the two is not lost */
+    return atomic_exchange_explicit(interrupted, 0, memory_order_seq_cst) != 0;
+}
+
+void rill_interrupt_raise(_Atomic uint32_t *interrupted, _Atomic rill_object *event)
+{
+    atomic_store_explicit(interrupted, 1, memory_order_seq_cst);
+    rill_object made = atomic_load_explicit(event, memory_order_seq_cst);
+    if (made != RILL_NO_OBJECT)
+        rill_port_event_signal(made);
+}
+
+/* ---- senders ---- */
+
+struct rill_endpoint *rill_endpoint_of(const rill_sender *sender)
+{
+    return sender && sender->magic == RILL_SENDER_MAGIC ? sender->endpoint : NULL;
+}
+
+static int wrap_endpoint(struct rill_endpoint *endpoint, rill_sender **sender)
+{
+    rill_sender *made = calloc(1, sizeof *made);
+    if (!made)
+        return RILL_ENOMEM;
+    made->magic = RILL_SENDER_MAGIC;
+    made->endpoint = endpoint;
+    *sender = made;
+    return RILL_OK;
+}
+
+static struct rill_endpoint *new_endpoint(uint32_t transport, int64_t spin)
+{
+    struct rill_endpoint *made = calloc(1, sizeof *made);
+    if (made && pthread_mutex_init(&made->lock, NULL) != 0) {
+        free(made);
+        made = NULL;
+    }
+    if (!made)
+        return NULL;
+    atomic_init(&made->references, 1);
+    atomic_init(&made->event, RILL_NO_OBJECT);
+    atomic_init(&made->generation, atomic_load_explicit(&rill_generation, memory_order_relaxed));
+    made->transport = transport;
+    made->socket = RILL_NO_OBJECT;
+    rill_spin_start(&made->spin, spin);
+    return made;
+}
+
+int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **sender)
+{
+    struct rill_endpoint *endpoint = new_endpoint(core->page->transport, core->page->spin);
+    if (!endpoint)
+        return RILL_ENOMEM;
+    int code = wrap_endpoint(endpoint, sender);
+    if (code != RILL_OK) {
+        free(endpoint);
+        return code;
+    }
+    endpoint->core = core;
+    endpoint->socket = socket;
+    return RILL_OK;
+}
+
+int rill_sender_clone(rill_sender *sender, rill_sender **clone)
+{
+    struct rill_endpoint *endpoint = rill_endpoint_of(sender);
+    if (!endpoint || !clone)
+        return RILL_EINVAL;
+    int code = wrap_endpoint(endpoint, clone);
+    if (code == RILL_OK)
+        atomic_fetch_add_explicit(&endpoint->references, 1, memory_order_relaxed);
+    return code;
+}
+
+static void close_lanes(struct rill_endpoint *endpoint)
+{
+    bool inherited = atomic_load_explicit(&endpoint->generation, memory_order_relaxed) != atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    struct rill_lane *lane = atomic_load_explicit(&endpoint->lane, memory_order_acquire);
+    if (lane && inherited)
+        rill_lane_abandon(lane);
+    else if (lane)
+        rill_lane_close(lane, endpoint->socket);
+    for (struct rill_lane *retired = endpoint->retired; retired;) {
+        struct rill_lane *next = retired->next_own;
+        if (inherited)
+            rill_lane_abandon(retired);
+        else
+            rill_lane_release(retired);
+        retired = next;
+    }
+}
+
+static void free_endpoint(struct rill_endpoint *endpoint)
+{
+    close_lanes(endpoint);
+    if (endpoint->queue)
+        rill_queue_close(endpoint->queue, true);
+    rill_port_close(endpoint->socket);
+    rill_port_close(atomic_load_explicit(&endpoint->event, memory_order_relaxed));
+    rill_core_release(endpoint->core);
+    free(endpoint); /* the lock is not destroyed: in a child it may have been inherited locked */
+}
+
+int rill_sender_close(rill_sender **sender)
+{
+    if (!sender)
+        return RILL_EINVAL;
+    rill_sender *closing = *sender;
+    *sender = NULL;
+    if (!closing)
+        return RILL_OK;
+    struct rill_endpoint *endpoint = rill_endpoint_of(closing);
+    if (!endpoint)
+        return RILL_EINVAL;
+    closing->magic = 0;
+    free(closing);
+    if (atomic_fetch_sub_explicit(&endpoint->references, 1, memory_order_acq_rel) == 1)
+        free_endpoint(endpoint);
+    return RILL_OK;
+}
+
+int rill_sender_interrupt(rill_sender *sender)
+{
+    struct rill_endpoint *endpoint = rill_endpoint_of(sender);
+    if (!endpoint)
+        return RILL_EINVAL;
+    rill_interrupt_raise(&endpoint->interrupted, &endpoint->event);
+    if (endpoint->queue)
+        rill_queue_stir(endpoint->queue);
+    return RILL_OK;
+}
+
+/* ---- receivers ---- */
+
+bool rill_is_receiver(const rill_receiver *receiver)
+{
+    return receiver && receiver->magic == RILL_RECEIVER_MAGIC;
+}
+
+static rill_receiver *new_receiver(uint32_t transport, int64_t spin)
+{
+    rill_receiver *made = calloc(1, sizeof *made);
+    if (!made)
+        return NULL;
+    made->magic = RILL_RECEIVER_MAGIC;
+    made->transport = transport;
+    made->socket = RILL_NO_OBJECT;
+    atomic_init(&made->event, RILL_NO_OBJECT);
+    made->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    made->forks = atomic_load_explicit(&rill_forks, memory_order_relaxed);
+    rill_spin_start(&made->spin, spin);
+    return made;
+}
+
+int rill_receiver_make(struct rill_core *core, rill_object socket, rill_receiver **receiver)
+{
+    rill_receiver *made = new_receiver(core->page->transport, core->page->spin);
+    if (!made)
+        return RILL_ENOMEM;
+    int code;
+    if (made->transport == RILL_SHM) {
+        struct rill_inbox *inbox = NULL;
+        code = rill_inbox_create(core->page, socket, &inbox);
+        made->source = &rill_inbox_source;
+        made->state = inbox;
+    } else {
+        struct rill_stream *stream = NULL;
+        code = rill_stream_create(core->page, socket, &stream);
+        made->source = &rill_stream_source;
+        made->state = stream;
+        made->spin.fixed = -1; /* nothing in memory tells that something has come */
+    }
+    if (code != RILL_OK) {
+        free(made);
+        return code;
+    }
+    made->core = core;
+    made->socket = socket;
+    *receiver = made;
+    return RILL_OK;
+}
+
+void rill_receiver_dispose(rill_receiver *receiver, bool closing)
+{
+    if (closing && receiver->core)
+        atomic_store_explicit(&receiver->core->page->closed, 1, memory_order_release);
+    switch (receiver->transport) {
+    case RILL_SHM:
+        rill_inbox_destroy(receiver->state);
+        break;
+    case RILL_SOCKET:
+        rill_stream_destroy(receiver->state);
+        break;
+    default:
+        rill_queue_close(receiver->state, false);
+        break;
+    }
+    rill_port_close(receiver->socket);
+    rill_port_close(atomic_load_explicit(&receiver->event, memory_order_relaxed));
+    rill_core_release(receiver->core);
+    receiver->magic = 0;
+    free(receiver);
+}
+
+/* A process that forked since it got the receiver and has not received leaves it to the child: nobody can know better. */
+static bool closes_channel(const rill_receiver *receiver)
+{
+    if (receiver->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed))
+        return false;
+    return receiver->reader != 0 || receiver->forks == atomic_load_explicit(&rill_forks, memory_order_relaxed);
+}
+
+static int let_go(rill_receiver **receiver, bool closing)
+{
+    if (!receiver)
+        return RILL_EINVAL;
+    rill_receiver *leaving = *receiver;
+    *receiver = NULL;
+    if (!leaving)
+        return RILL_OK;
+    if (!rill_is_receiver(leaving))
+        return RILL_EINVAL;
+    bool ends = closing && closes_channel(leaving);
+    if (!ends && leaving->reader && leaving->generation == atomic_load_explicit(&rill_generation, memory_order_relaxed))
+        atomic_store_explicit(&leaving->core->page->reader, 0, memory_order_release); /* free for the child */
+    rill_receiver_dispose(leaving, ends);
+    return RILL_OK;
+}
+
+int rill_receiver_close(rill_receiver **receiver)
+{
+    return let_go(receiver, true);
+}
+
+int rill_receiver_release(rill_receiver **receiver)
+{
+    return let_go(receiver, false);
+}
+
+int rill_receiver_interrupt(rill_receiver *receiver)
+{
+    if (!rill_is_receiver(receiver))
+        return RILL_EINVAL;
+    rill_interrupt_raise(&receiver->interrupted, &receiver->event);
+    if (receiver->transport == RILL_INPROC)
+        rill_queue_stir(receiver->state);
+    return RILL_OK;
+}
+
+/* ---- channels ---- */
+
+static int make_in_process(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
+{
+    struct rill_queue *queue;
+    int code = rill_queue_create(options, &queue);
+    if (code != RILL_OK)
+        return code;
+    struct rill_endpoint *endpoint = new_endpoint(RILL_INPROC, options->spin);
+    rill_receiver *made = new_receiver(RILL_INPROC, options->spin);
+    code = endpoint && made ? wrap_endpoint(endpoint, sender) : RILL_ENOMEM;
+    if (code != RILL_OK) {
+        free(endpoint);
+        free(made);
+        rill_queue_close(queue, true);
+        rill_queue_close(queue, false);
+        return code;
+    }
+    endpoint->queue = queue;
+    made->source = &rill_queue_source;
+    made->state = queue;
+    *receiver = made;
+    return RILL_OK;
+}
+
+/* The two ends share the page. Each end takes over its socket and one reference of the core. */
+static int make_ends(struct rill_core *core, rill_object pair[2], rill_sender **sender, rill_receiver **receiver)
+{
+    rill_sender *tx = NULL;
+    int code = rill_sender_make(core, pair[0], &tx);
+    if (code != RILL_OK)
+        return code;
+    rill_core_reference(core);
+    code = rill_receiver_make(core, pair[1], receiver);
+    if (code == RILL_OK) {
+        *sender = tx;
+        return RILL_OK;
+    }
+    tx->endpoint->socket = RILL_NO_OBJECT; /* the caller's again */
+    (void)rill_sender_close(&tx);
+    return code;
+}
+
+static int make_shared(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
+{
+    struct rill_core *core;
+    int code = rill_core_create(options, &core);
+    if (code != RILL_OK)
+        return code;
+    rill_object pair[2];
+    code = rill_port_pair(pair);
+    if (code == RILL_OK) {
+        code = make_ends(core, pair, sender, receiver);
+        if (code != RILL_OK) {
+            rill_port_close(pair[0]);
+            rill_port_close(pair[1]);
+        }
+    }
+    if (code != RILL_OK)
+        rill_core_release(core);
+    return code;
+}
+
+int rill_channel(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
+{
+    struct rill_channel_options all;
+    if (!sender || !receiver)
+        return RILL_EINVAL;
+    int code = rill_options_read(options, &all);
+    if (code == RILL_OK)
+        code = rill_process_prepare();
+    if (code != RILL_OK)
+        return code;
+    return all.transport == RILL_INPROC ? make_in_process(&all, sender, receiver) : make_shared(&all, sender, receiver);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a process holds of a channel. Private; tests and users see only rill.h.
+ *
+ *   rill_sender ──> endpoint ──> core (control page)          one endpoint for all clones of a sender
+ *                      └──────> lane (lane.h)                 made at the first send
+ *   rill_receiver ──> core
+ *        └──────────> inbox (inbox.h) ──> lanes of all senders
+ */
+#ifndef RILL_CHANNEL_H
+#define RILL_CHANNEL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rill/rill.h>
+
+#include "../shm/layout.h"
+#include "lane.h"
+#include "port.h"
+#include "spin.h"
+
+struct rill_queue;  /* inproc.c */
+struct rill_source; /* source.h */
+
+/* The control page, shared by both ends if one process holds both. */
+struct rill_core {
+    _Atomic uint32_t references;
+    rill_object memory;
+    struct rill_page *page;
+};
+
+int rill_core_create(const struct rill_channel_options *options, struct rill_core **core);
+
+/* Maps a page that came from another process and checks it; takes the handle over only on success. RILL_EVERSION, RILL_EPEER. */
+int rill_core_open(rill_object memory, struct rill_core **core);
+void rill_core_reference(struct rill_core *core);
+void rill_core_release(struct rill_core *core);
+
+#define RILL_SENDER_MAGIC UINT32_C(0x72736e64)
+#define RILL_RECEIVER_MAGIC UINT32_C(0x72726376)
+
+struct rill_sender {
+    uint32_t magic;
+    struct rill_endpoint *endpoint;
+};
+
+struct rill_endpoint {
+    _Atomic uint32_t references;      /* senders */
+    uint32_t transport;
+    struct rill_core *core;           /* NULL in process */
+    rill_object socket;
+    struct rill_queue *queue;         /* in process */
+    _Atomic(struct rill_lane *) lane; /* shared memory: NULL until the first send */
+    struct rill_lane *retired;        /* lanes that the receiver gave up, linked through next_own; another thread may still be inside */
+    _Atomic uint32_t generation;      /* of the process that may use lane, lock and event */
+    _Atomic uint32_t interrupted;
+    _Atomic rill_object event;        /* wakes a thread that waits for room; made when one waits in a process of many threads */
+    pthread_mutex_t lock;             /* making and replacing the lane; socket mode: messages of several pieces */
+    struct rill_spin spin;            /* for room: used by the thread that holds spin_turn, the others do not spin */
+    _Atomic uint32_t spin_turn;
+    uint64_t stream;                  /* socket mode: this process's name in pieces, 0 until used */
+    _Atomic uint64_t messages, bytes; /* socket mode */
+    _Atomic uint64_t wakeups, waits;
+};
+
+struct rill_receiver {
+    uint32_t magic;
+    uint32_t transport;
+    _Atomic uint32_t busy;        /* a thread is inside a call */
+    struct rill_core *core;       /* NULL in process */
+    rill_object socket;
+    const struct rill_source *source; /* how its transport receives, */
+    void *state;                  /* and on what: inbox, stream or queue */
+    uint32_t generation;          /* of the process that last used it */
+    uint32_t forks;               /* of this process when it got the receiver */
+    uint64_t reader;              /* what this process wrote into the page; 0: it has not received yet */
+    _Atomic uint32_t interrupted;
+    _Atomic rill_object event;    /* wakes a thread that is asleep; made when one sleeps in a process of many threads */
+    struct rill_spin spin;
+    uint64_t messages, bytes, wakeups, waits;
+};
+
+/* Both NULL-safe: the object, if it is one. */
+struct rill_endpoint *rill_endpoint_of(const rill_sender *sender);
+bool rill_is_receiver(const rill_receiver *receiver);
+
+/* Take over core and socket only on success. */
+int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **sender);
+int rill_receiver_make(struct rill_core *core, rill_object socket, rill_receiver **receiver);
+
+/* What a thread that is about to sleep listens to for interrupts: RILL_NO_OBJECT where no other thread can be there to interrupt it. */
+int rill_event_prepare(_Atomic rill_object *event, rill_object *listen);
+
+/* Takes an interrupt that was asked for: true once for each. */
+bool rill_interrupt_take(_Atomic uint32_t *interrupted, _Atomic rill_object *event);
+void rill_interrupt_raise(_Atomic uint32_t *interrupted, _Atomic rill_object *event);
+
+/* Lets go of a receiver: with `closing` the channel ends for its senders at once. */
+void rill_receiver_dispose(rill_receiver *receiver, bool closing);
+
+#endif

@@ -1,0 +1,970 @@
+/* SPDX-License-Identifier: MIT */
+#include "inbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../shm/wake.h"
+#include "message.h"
+#include "packet.h"
+#include "process.h"
+#include "source.h"
+
+#define HOT_RUN 512             /* messages from one ring before the others are looked at */
+#define LOOK_MOST 64            /* records of a ring counted at one look */
+#define LINKS_MOST 8            /* links of a ring followed at one look: a hostile one could go round for ever */
+#define PUBLISH_EVERY ((uint64_t)64 << 10)
+#define ABSORB_EVERY 1024u      /* looks: what a hostile sender's writes to the page can hide is found then */
+#define SETTLE_AFTER 2u
+#define SCAN_AFTER 3u           /* fewer packets never fill a socket */
+#define CHECK_LONE_EVERY 16u    /* sleeps */
+#define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
+
+/* ---- faults ---- */
+
+static unsigned fault_index(int code)
+{
+    return code == RILL_EVERSION ? 1 : code == RILL_EQUOTA ? 2 : 0;
+}
+
+static int next_fault(struct rill_inbox *inbox)
+{
+    static const int codes[3] = {RILL_EPEER, RILL_EVERSION, RILL_EQUOTA};
+    for (unsigned i = 0; i < 3; i++) {
+        if (inbox->faults[i]) {
+            inbox->faults[i]--;
+            return codes[i];
+        }
+    }
+    return RILL_OK;
+}
+
+static bool is_fault(int code)
+{
+    return code == RILL_EPEER || code == RILL_EVERSION || code == RILL_EQUOTA;
+}
+
+/* ---- lanes ---- */
+
+static int lane_at(struct rill_inlane *lane, uint64_t offset, uint64_t size, unsigned char **pointer)
+{
+    if (!lane->own)
+        return rill_view_at(&lane->view, offset, size, pointer);
+    (void)pthread_mutex_lock(&lane->own->lock);
+    *pointer = rill_segment_at(&lane->own->segment, offset, size);
+    (void)pthread_mutex_unlock(&lane->own->lock);
+    return *pointer ? RILL_OK : RILL_EPEER;
+}
+
+void rill_inlane_release(struct rill_inlane *lane)
+{
+    if (atomic_fetch_sub_explicit(&lane->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < lane->ring_count; i++)
+        free(lane->rings[i]);
+    rill_view_close(&lane->view);
+    if (lane->own)
+        rill_lane_release(lane->own);
+    rill_port_close(lane->memory);
+    rill_port_close(lane->room_socket);
+    (void)pthread_mutex_destroy(&lane->lock);
+    free(lane);
+}
+
+/* Pages wholly inside a block of the lane. */
+static void punch(struct rill_inlane *lane, uint64_t offset, uint64_t size, bool keep_first)
+{
+    uint64_t first = (offset + RILL_PAGE_BYTES - 1) & ~(RILL_PAGE_BYTES - 1);
+    uint64_t last = (offset + size) & ~(RILL_PAGE_BYTES - 1);
+    if (keep_first)
+        first += first == offset ? RILL_PAGE_BYTES : 0;
+    if (last > first)
+        rill_port_memory_punch(lane->own ? lane->own->segment.memory : lane->memory, first, last - first);
+}
+
+void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
+{
+    if (size < RILL_RETURN_BYTES_MIN || offset % 8)
+        return; /* no block of ours is like this: let its owner miss it */
+    (void)pthread_mutex_lock(&lane->lock);
+    if (!atomic_load_explicit(&lane->dropped, memory_order_relaxed)) {
+        bool punched = rill_return_wants_punch(&lane->returner, lane->header, size);
+        if (punched && rill_return_hold(&lane->returner, offset)) {
+            punch(lane, offset, size, false);
+        } else {
+            if (punched)
+                punch(lane, offset, size, true);
+            rill_return_push(&lane->returner, lane->header, offset, block, size, punched);
+        }
+    }
+    (void)pthread_mutex_unlock(&lane->lock);
+}
+
+static void activate(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    if (lane->active)
+        return;
+    if (lane->parked & 1)
+        rill_wake_disarm(lane->header, &lane->parked);
+    lane->active = true;
+    inbox->active[inbox->active_count++] = lane;
+}
+
+static void remove_active(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    for (uint32_t i = 0; i < inbox->active_count; i++) {
+        if (inbox->active[i] == lane) {
+            inbox->active[i] = inbox->active[--inbox->active_count];
+            break;
+        }
+    }
+    lane->active = false;
+}
+
+static void drop_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    remove_active(inbox, lane);
+    inbox->lanes[lane->number - 1] = NULL;
+    inbox->lane_count--;
+    inbox->order.count = 0;
+    inbox->hot = NULL;
+    inbox->chosen = NULL;
+    (void)pthread_mutex_lock(&lane->lock);
+    atomic_store_explicit(&lane->dropped, 1, memory_order_relaxed);
+    (void)pthread_mutex_unlock(&lane->lock);
+    rill_port_close(lane->room_socket);
+    lane->room_socket = RILL_NO_OBJECT;
+    rill_inlane_release(lane);
+}
+
+/* Closes a lane whose owner broke a rule: the owner learns of it at its next new block, our caller once. */
+static void refuse_lane(struct rill_inbox *inbox, struct rill_inlane *lane, int code)
+{
+    inbox->faults[fault_index(code)]++;
+    atomic_store_explicit(&lane->header->refused, code, memory_order_relaxed);
+    (void)atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
+    for (uint32_t i = 0; i < lane->ring_count; i++)
+        (void)rill_ring_poison(&lane->rings[i]->reader);
+    drop_lane(inbox, lane);
+}
+
+/* Takes in the rings that the owner has added. Faults and shortages as rill_view_at. */
+static int open_rings(struct rill_inlane *lane, uint32_t count)
+{
+    if (count > RILL_RINGS_MAX)
+        return RILL_EPEER;
+    while (lane->ring_count < count) {
+        struct rill_inring *ring = calloc(1, sizeof *ring);
+        if (!ring)
+            return RILL_ENOMEM;
+        struct rill_span first = lane->header->ring[lane->ring_count].first;
+        unsigned char *block;
+        int code = lane_at(lane, first.offset, first.size, &block);
+        if (code == RILL_OK)
+            code = rill_ring_open(&ring->reader, first, block);
+        if (code != RILL_OK) {
+            free(ring);
+            return code;
+        }
+        ring->lane = lane;
+        lane->rings[lane->ring_count++] = ring;
+    }
+    return RILL_OK;
+}
+
+/* ---- announcements ---- */
+
+static int reserve_slot(struct rill_inbox *inbox, uint32_t *slot)
+{
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        if (!inbox->lanes[i]) {
+            *slot = i;
+            return RILL_OK;
+        }
+    }
+    uint32_t larger = inbox->lane_capacity ? inbox->lane_capacity * 2 : 4;
+    struct rill_inlane **active = realloc(inbox->active, larger * sizeof(struct rill_inlane *));
+    if (active)
+        inbox->active = active;
+    struct rill_inlane **lanes = active ? realloc(inbox->lanes, larger * sizeof(struct rill_inlane *)) : NULL;
+    if (!lanes)
+        return RILL_ENOMEM;
+    memset(lanes + inbox->lane_capacity, 0, (larger - inbox->lane_capacity) * sizeof *lanes);
+    inbox->lanes = lanes;
+    *slot = inbox->lane_capacity;
+    inbox->lane_capacity = larger;
+    return RILL_OK;
+}
+
+static int check_header(const struct rill_lane_header *header, const struct rill_page *page)
+{
+    if (header->magic != RILL_LANE_MAGIC)
+        return RILL_EPEER;
+    if (header->version != RILL_LAYOUT_VERSION || header->fingerprint != RILL_FINGERPRINT)
+        return RILL_EVERSION;
+    return header->id[0] == page->id[0] && header->id[1] == page->id[1] ? RILL_OK : RILL_EPEER;
+}
+
+static int map_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    int code = RILL_OK;
+    if (!lane->own)
+        code = rill_view_open(&lane->view, lane->memory, inbox->max_lane_bytes);
+    unsigned char *start = NULL;
+    if (code == RILL_OK)
+        code = lane_at(lane, 0, RILL_PAGE_BYTES, &start);
+    if (code != RILL_OK)
+        return code;
+    lane->header = (struct rill_lane_header *)(void *)start;
+    return check_header(lane->header, inbox->page);
+}
+
+static bool known_already(const struct rill_inbox *inbox, const struct rill_identity *identity)
+{
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
+        if (inbox->lanes[i] && memcmp(&inbox->lanes[i]->identity, identity, sizeof *identity) == 0)
+            return true;
+    return false;
+}
+
+/* What a queue with a limit may leave unpunched is at least the limit: a pipeline goes round in that much. */
+static uint64_t idle_bytes(uint64_t limit)
+{
+    const uint64_t least = (uint64_t)8 << 20, most = (uint64_t)64 << 20;
+    return limit < least ? least : limit > most ? most : limit;
+}
+
+static struct rill_inlane *new_lane(const struct rill_inbox *inbox, rill_object memory, uint64_t id)
+{
+    struct rill_inlane *lane = calloc(1, sizeof *lane);
+    if (lane && pthread_mutex_init(&lane->lock, NULL) != 0) {
+        free(lane);
+        lane = NULL;
+    }
+    if (!lane)
+        return NULL;
+    lane->memory = memory;
+    lane->room_socket = RILL_NO_OBJECT;
+    lane->id = id;
+    lane->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    lane->returner.idle_max = idle_bytes(inbox->page->limit);
+    atomic_init(&lane->references, 1);
+    return lane;
+}
+
+/* Takes the memory over, unless the result is a shortage (not a fault). */
+static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id)
+{
+    uint32_t slot;
+    int code = reserve_slot(inbox, &slot);
+    struct rill_inlane *lane = code == RILL_OK ? new_lane(inbox, memory, id) : NULL;
+    if (!lane)
+        return RILL_ENOMEM;
+    code = rill_port_memory_check(memory, true);
+    if (code == RILL_OK)
+        code = rill_port_identify(memory, &lane->identity);
+    if (code == RILL_OK && known_already(inbox, &lane->identity))
+        code = RILL_EPEER;
+    if (code == RILL_OK && inbox->lane_count >= inbox->max_lanes)
+        code = RILL_EQUOTA;
+    lane->own = rill_own_find(&lane->identity);
+    if (code == RILL_OK)
+        code = map_lane(inbox, lane);
+    if (code == RILL_OK)
+        code = open_rings(lane, atomic_load_explicit(&lane->header->rings, memory_order_seq_cst));
+    if (code != RILL_OK && !is_fault(code))
+        lane->memory = RILL_NO_OBJECT; /* a shortage: the caller keeps it and tries again */
+    else if (lane->own) {
+        rill_lane_keep(lane->own, memory);
+        lane->memory = RILL_NO_OBJECT;
+    }
+    if (code == RILL_EQUOTA && lane->header == NULL && map_lane(inbox, lane) == RILL_OK) {
+        atomic_store_explicit(&lane->header->refused, code, memory_order_relaxed); /* so that its owner learns of it */
+    }
+    if (code != RILL_OK) {
+        if (is_fault(code))
+            inbox->faults[fault_index(code)]++;
+        rill_inlane_release(lane);
+        return is_fault(code) ? RILL_OK : code;
+    }
+    lane->number = slot + 1;
+    inbox->lanes[slot] = lane;
+    inbox->lane_count++;
+    atomic_store_explicit(&lane->header->number, lane->number, memory_order_relaxed); /* before the first arming, which orders it */
+    activate(inbox, lane);
+    return RILL_OK;
+}
+
+static int retry_pending(struct rill_inbox *inbox)
+{
+    if (inbox->pending == RILL_NO_OBJECT)
+        return RILL_OK;
+    int code = accept_lane(inbox, inbox->pending, inbox->pending_id);
+    if (code == RILL_OK)
+        inbox->pending = RILL_NO_OBJECT;
+    return code;
+}
+
+/* ---- what was consumed ---- */
+
+static void publish(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    lane->published = lane->consumed;
+    atomic_store_explicit(&lane->header->consumed_messages, lane->consumed_messages, memory_order_relaxed);
+    if (!inbox->page_limit) {
+        atomic_store_explicit(&lane->header->consumed, lane->consumed, memory_order_relaxed); /* for statistics only */
+        return;
+    }
+    if (!rill_wake_consumed(lane->header, lane->consumed, &lane->rung_for))
+        return;
+    lane->owes_room = lane->room_socket == RILL_NO_OBJECT; /* it is still on its way */
+    if (lane->owes_room)
+        return;
+    const unsigned char byte = 1;
+    struct rill_run_of_bytes run = {.data = &byte, .size = sizeof byte};
+    (void)rill_port_send(lane->room_socket, &run, 1, NULL, 0, false); /* full: it has a reason to wake already */
+}
+
+/* While messages keep coming, a sixteenth of the limit at a time is enough, unless the owner sleeps; a pause publishes everything. */
+static void publish_all(struct rill_inbox *inbox, bool pause)
+{
+    for (uint32_t i = 0; i < inbox->active_count; i++) {
+        struct rill_inlane *lane = inbox->active[i];
+        uint64_t unpublished = lane->consumed - lane->published;
+        bool asleep = atomic_load_explicit(&lane->header->room_at, memory_order_relaxed) != 0;
+        if (unpublished && (pause || asleep || unpublished >= inbox->page_limit / 16))
+            publish(inbox, lane);
+    }
+}
+
+/* ---- packets ---- */
+
+static void close_objects(const struct rill_packet *packet)
+{
+    for (unsigned i = 0; i < packet->object_count; i++)
+        rill_port_close(packet->objects[i]);
+}
+
+static void take_room_socket(struct rill_inbox *inbox, uint64_t id, rill_object socket)
+{
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        struct rill_inlane *lane = inbox->lanes[i];
+        if (lane && lane->id == id) {
+            rill_port_close(lane->room_socket);
+            lane->room_socket = socket;
+            activate(inbox, lane);
+            if (lane->owes_room) {
+                lane->rung_for = 0;
+                publish(inbox, lane);
+            }
+            return;
+        }
+    }
+    rill_port_close(socket); /* its owner was refused, or lies */
+}
+
+/* A descriptor that did not fit the process is lost with its packet. Lanes are told to announce themselves again. */
+static int note_lost(struct rill_inbox *inbox)
+{
+    atomic_fetch_add_explicit(&inbox->page->lost, 1, memory_order_relaxed);
+    return RILL_ENOFD;
+}
+
+static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *notice, const struct rill_packet *packet)
+{
+    inbox->unsettled++;
+    inbox->wakeups++;
+    bool whole = packet->size == sizeof *notice;
+    bool carries = notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM;
+    if (whole && carries && packet->truncated && packet->object_count == 0)
+        return note_lost(inbox);
+    if (!whole || packet->truncated || packet->object_count != (carries ? 1 : 0)) {
+        close_objects(packet);
+        inbox->unsettled += SCAN_AFTER; /* not ours; and large packets fill a socket sooner */
+        return RILL_OK;
+    }
+    if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1]) {
+        activate(inbox, inbox->lanes[notice->word - 1]);
+    } else if (notice->kind == RILL_PACKET_LANE) {
+        int code = accept_lane(inbox, packet->objects[0], notice->word);
+        if (code != RILL_OK) {
+            inbox->pending = packet->objects[0];
+            inbox->pending_id = notice->word;
+        }
+        return code;
+    } else if (notice->kind == RILL_PACKET_ROOM) {
+        take_room_socket(inbox, notice->word, packet->objects[0]);
+    }
+    return RILL_OK;
+}
+
+static void disconnect(struct rill_inbox *inbox)
+{
+    inbox->disconnected = true;
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        if (inbox->lanes[i]) {
+            inbox->lanes[i]->ending = true;
+            activate(inbox, inbox->lanes[i]);
+        }
+    }
+}
+
+/* Receives one packet and does what it says. RILL_EDISCONNECTED is not an error here. */
+static int take_packet(struct rill_inbox *inbox, rill_object event, int64_t deadline)
+{
+    struct rill_notice notice = {0};
+    struct rill_packet packet = {.data = {&notice}, .capacity = {sizeof notice}};
+    int code = rill_port_receive(inbox->socket, event, deadline, &packet);
+    if (code == RILL_EDISCONNECTED) {
+        disconnect(inbox);
+        return code;
+    }
+    return code == RILL_OK ? handle_packet(inbox, &notice, &packet) : code;
+}
+
+/* Lanes that rang into a full socket are named by no packet. */
+static void scan_armed(struct rill_inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        struct rill_inlane *lane = inbox->lanes[i];
+        if (!lane || lane->active)
+            continue;
+        bool found = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count ||
+                     atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0;
+        for (uint32_t r = 0; r < lane->ring_count && !found; r++)
+            found = rill_ring_ready(&lane->rings[r]->reader);
+        if (found)
+            activate(inbox, lane);
+    }
+}
+
+static int absorb(void *state)
+{
+    struct rill_inbox *inbox = state;
+    int code = retry_pending(inbox);
+    if (code != RILL_OK)
+        return code;
+    if (inbox->disconnected)
+        return RILL_EDISCONNECTED;
+    /* Before the packets are taken: what is counted up behind this is found next time. */
+    inbox->rings_seen = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst);
+    inbox->rang_seen = atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst);
+    do
+        code = take_packet(inbox, RILL_NO_OBJECT, RILL_NOW);
+    while (code == RILL_OK);
+    if (code != RILL_EEMPTY)
+        return code;
+    if (inbox->unsettled >= SCAN_AFTER)
+        scan_armed(inbox);
+    inbox->unsettled = 0;
+    return RILL_OK;
+}
+
+/* ---- looking ---- */
+
+/* Goes on to the block that a link names; the one that it leaves goes back to its owner. */
+static int follow_link(struct rill_inring *ring, const struct rill_record *link)
+{
+    struct rill_span span;
+    memcpy(&span, link->payload, sizeof span);
+    unsigned char *block;
+    int code = lane_at(ring->lane, span.offset, span.size, &block);
+    if (code != RILL_OK)
+        return code;
+    struct rill_ring_reader left = ring->reader;
+    code = rill_ring_open(&ring->reader, span, block);
+    if (code == RILL_OK)
+        rill_inlane_return(ring->lane, left.offset, left.block, left.size);
+    return code;
+}
+
+static int follow_links(struct rill_inring *ring)
+{
+    struct rill_record record;
+    for (unsigned i = 0; i < LINKS_MOST; i++) {
+        int code = rill_ring_peek(&ring->reader, &record);
+        if (code != RILL_OK || record.kind != RILL_KIND_LINK)
+            return code == RILL_EEMPTY ? RILL_OK : code;
+        code = follow_link(ring, &record);
+        if (code != RILL_OK)
+            return code;
+    }
+    return RILL_OK;
+}
+
+/* The lane's owner is gone: once its rings are empty they are given up for good. True: it was dropped. */
+static bool finish_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    for (uint32_t i = 0; i < lane->ring_count; i++)
+        if (rill_ring_ready(&lane->rings[i]->reader))
+            return false;
+    uint32_t rings = atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
+    if (rings != RILL_RINGS_REVOKED)
+        lane->last_rings = rings;
+    if (lane->last_rings != lane->ring_count) /* one was added just now: the next look opens it */
+        return false;
+    for (uint32_t i = 0; i < lane->ring_count; i++)
+        if (!rill_ring_poison(&lane->rings[i]->reader))
+            return false;
+    drop_lane(inbox, lane);
+    return true;
+}
+
+/* Brings what is known of an active lane up to date. LOOK_AGAIN: the lane was dropped. */
+static int update_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    if (atomic_load_explicit(&lane->header->closed, memory_order_seq_cst)) /* before the rings are read: no record follows it */
+        lane->ending = true;
+    uint32_t rings = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst);
+    int code = open_rings(lane, rings == RILL_RINGS_REVOKED ? lane->last_rings : rings);
+    for (uint32_t i = 0; i < lane->ring_count && code == RILL_OK; i++)
+        code = follow_links(lane->rings[i]);
+    if (is_fault(code)) {
+        refuse_lane(inbox, lane, code);
+        return LOOK_AGAIN;
+    }
+    if (code == RILL_OK && lane->ending && finish_lane(inbox, lane))
+        return LOOK_AGAIN;
+    return code;
+}
+
+static int update_lanes(struct rill_inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->active_count;) {
+        int code = update_lane(inbox, inbox->active[i]);
+        if (code == RILL_OK)
+            i++;
+        else if (code != LOOK_AGAIN)
+            return code;
+    }
+    return RILL_OK;
+}
+
+/* The entry of a ring's head in the order. RILL_EPEER: its tickets do not rise. */
+static int entry_of(struct rill_inring *ring, struct rill_order_entry *entry)
+{
+    struct rill_record record;
+    int code = rill_ring_peek(&ring->reader, &record);
+    if (code != RILL_OK || record.kind == RILL_KIND_LINK)
+        return RILL_EPEER; /* it was a message when it was looked at */
+    if (record.ticket && record.ticket <= ring->reader.last_ticket)
+        return RILL_EPEER;
+    uint64_t rank = record.ticket && record.ticket < ring->floor ? ring->floor : record.ticket;
+    *entry = (struct rill_order_entry){.rank = rank, .ticket = record.ticket, .source = ring};
+    return RILL_OK;
+}
+
+static int collect_ring(struct rill_inbox *inbox, struct rill_inring *ring)
+{
+    struct rill_ring_reader *reader = &ring->reader;
+    if (reader->was_empty)
+        ring->floor = inbox->last_delivered + 1;
+    rill_ring_look(reader, LOOK_MOST);
+    reader->was_empty = reader->seen == reader->position && !reader->more;
+    if (reader->seen == reader->position)
+        return RILL_OK;
+    struct rill_order_entry entry;
+    int code = entry_of(ring, &entry);
+    if (code == RILL_OK)
+        rill_order_push(&inbox->order, entry);
+    return code;
+}
+
+static int collect(struct rill_inbox *inbox)
+{
+    size_t rings = 0;
+    for (uint32_t i = 0; i < inbox->active_count; i++)
+        rings += inbox->active[i]->ring_count;
+    int code = rill_order_reserve(&inbox->order, rings);
+    inbox->order.count = 0;
+    for (uint32_t i = 0; i < inbox->active_count && code == RILL_OK; i++) {
+        struct rill_inlane *lane = inbox->active[i];
+        for (uint32_t r = 0; r < lane->ring_count && code == RILL_OK; r++)
+            code = collect_ring(inbox, lane->rings[r]);
+        if (is_fault(code)) {
+            refuse_lane(inbox, lane, code);
+            return LOOK_AGAIN;
+        }
+    }
+    return code;
+}
+
+/* One look at everything that is not armed: T1 to T3 of order.h. RILL_EEMPTY: nothing. */
+static int look_once(struct rill_inbox *inbox)
+{
+    inbox->bound = atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst); /* T1 */
+    bool stirred = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst) != inbox->rings_seen || /* T2 */
+                   atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst) != inbox->rang_seen;
+    if ((stirred || ++inbox->looks % ABSORB_EVERY == 0) && !inbox->disconnected) {
+        int code = absorb(inbox);
+        if (code != RILL_OK && code != RILL_EDISCONNECTED)
+            return code;
+    }
+    int code = update_lanes(inbox);
+    if (code == RILL_OK)
+        code = collect(inbox); /* T3 */
+    if (code != RILL_OK)
+        return code;
+    return inbox->order.count ? RILL_OK : RILL_EEMPTY;
+}
+
+/* Is the only thing to deliver an unstamped message? Then those behind it need no look: each precedes whatever another ring can hold. */
+static void note_hot(struct rill_inbox *inbox)
+{
+    bool alone = inbox->order.count == 1 && inbox->order.heap[0].ticket == 0;
+    inbox->hot = alone ? inbox->order.heap[0].source : NULL;
+    inbox->hot_left = HOT_RUN;
+    if (alone)
+        inbox->order.count = 0;
+}
+
+/* Looks until there is something that may be delivered. */
+static int look(struct rill_inbox *inbox)
+{
+    publish_all(inbox, false);
+    bool waited = false;
+    for (;;) {
+        int code = look_once(inbox);
+        if (code == LOOK_AGAIN)
+            continue;
+        if (code == RILL_EEMPTY)
+            publish_all(inbox, true);
+        if (code != RILL_OK)
+            return code;
+        if (inbox->order.heap[0].ticket < inbox->bound) {
+            note_hot(inbox);
+            return RILL_OK;
+        }
+        /* A ticket that nobody has drawn. Drawn since the bound was read: look again. Still not: the counter was tampered with. */
+        if (inbox->order.heap[0].ticket >= atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst)) {
+            if (waited) {
+                inbox->bound = inbox->order.heap[0].ticket + 1;
+                return RILL_OK;
+            }
+            waited = true;
+        }
+    }
+}
+
+/* ---- the next message ---- */
+
+/* Checks a record that describes a message, and finds its bytes. */
+static int examine(struct rill_inbox *inbox, struct rill_inring *ring, struct rill_record *record)
+{
+    inbox->chosen_offset = 0;
+    if (record->kind == RILL_KIND_LARGE) {
+        struct rill_span span;
+        memcpy(&span, record->payload, sizeof span);
+        if (span.offset < RILL_PAGE_BYTES || span.offset % 8 || span.size == 0)
+            return RILL_EPEER;
+        int code = lane_at(ring->lane, span.offset, span.size, &record->payload);
+        if (code != RILL_OK)
+            return code;
+        inbox->chosen_offset = span.offset;
+        record->size = span.size;
+    }
+    return record->size > inbox->max_message ? RILL_EQUOTA : RILL_OK;
+}
+
+/* Makes a ring's head the next message. LOOK_AGAIN: its lane had to be closed. */
+static int choose(struct rill_inbox *inbox, struct rill_inring *ring)
+{
+    struct rill_record *record = &inbox->record;
+    int code = rill_ring_peek(&ring->reader, record);
+    if (code == RILL_EEMPTY || (code == RILL_OK && record->kind == RILL_KIND_LINK))
+        code = RILL_EPEER; /* it was a message when it was looked at */
+    if (code == RILL_OK)
+        code = examine(inbox, ring, record);
+    if (is_fault(code)) {
+        refuse_lane(inbox, ring->lane, code);
+        return LOOK_AGAIN;
+    }
+    if (code == RILL_OK)
+        inbox->chosen = ring;
+    return code;
+}
+
+/* The message behind the last one, if that was unstamped and alone. LOOK_AGAIN: look at everything. */
+static int choose_hot(struct rill_inbox *inbox)
+{
+    struct rill_inring *ring = inbox->hot;
+    if (!ring || !inbox->hot_left)
+        return LOOK_AGAIN;
+    struct rill_record record;
+    int code = rill_ring_peek(&ring->reader, &record);
+    if (code != RILL_OK || record.kind == RILL_KIND_LINK || record.ticket)
+        return LOOK_AGAIN;
+    inbox->hot_left--;
+    return choose(inbox, ring);
+}
+
+static int next_message(void *state)
+{
+    struct rill_inbox *inbox = state;
+    if (inbox->chosen)
+        return RILL_OK;
+    int code = choose_hot(inbox);
+    while (code == LOOK_AGAIN) {
+        code = next_fault(inbox);
+        if (code != RILL_OK)
+            return code;
+        if (inbox->order.count == 0 || inbox->order.heap[0].ticket >= inbox->bound)
+            code = look(inbox);
+        if (code == RILL_EEMPTY && inbox->faults[0] + inbox->faults[1] + inbox->faults[2] > 0)
+            code = LOOK_AGAIN;
+        if (code == RILL_OK)
+            code = choose(inbox, inbox->hot ? inbox->hot : inbox->order.heap[0].source);
+    }
+    return code == RILL_EEMPTY && inbox->disconnected ? RILL_EDISCONNECTED : code;
+}
+
+static uint64_t size_of_next(const void *state)
+{
+    const struct rill_inbox *inbox = state;
+    return inbox->record.size;
+}
+
+/* T4: the ring whose head was delivered goes on with what was seen of it. */
+static void reorder(struct rill_inbox *inbox, struct rill_inring *ring)
+{
+    if (inbox->order.count == 0 || inbox->order.heap[0].source != ring)
+        return;
+    inbox->last_delivered = inbox->order.heap[0].rank > inbox->last_delivered ? inbox->order.heap[0].rank : inbox->last_delivered;
+    struct rill_order_entry entry;
+    if (ring->reader.position < ring->reader.seen) {
+        int code = entry_of(ring, &entry);
+        if (code == RILL_OK)
+            rill_order_replace(&inbox->order, entry);
+        else
+            refuse_lane(inbox, ring->lane, code);
+    } else if (ring->reader.more) {
+        inbox->order.count = 0; /* what follows in this ring may precede what others hold */
+    } else {
+        ring->reader.was_empty = true;
+        rill_order_pop(&inbox->order);
+    }
+}
+
+static void consume(struct rill_inbox *inbox)
+{
+    struct rill_inring *ring = inbox->chosen;
+    struct rill_inlane *lane = ring->lane;
+    inbox->chosen = NULL;
+    rill_ring_advance(&ring->reader, &inbox->record);
+    if (inbox->record.ticket)
+        ring->reader.last_ticket = inbox->record.ticket;
+    lane->consumed += rill_record_weight(inbox->record.kind, inbox->record.length, inbox->record.size);
+    lane->consumed_messages++;
+    if (lane->consumed - lane->published >= PUBLISH_EVERY)
+        publish(inbox, lane);
+    reorder(inbox, ring);
+}
+
+static int take(void *state, rill_message **message)
+{
+    struct rill_inbox *inbox = state;
+    const struct rill_record *record = &inbox->record;
+    bool in_place = record->kind == RILL_KIND_LARGE;
+    rill_message *made = rill_message_make(in_place ? 0 : record->size);
+    if (!made)
+        return RILL_ENOMEM;
+    if (in_place) {
+        made->lane = inbox->chosen->lane;
+        atomic_fetch_add_explicit(&made->lane->references, 1, memory_order_relaxed);
+        made->data = record->payload;
+        made->size = record->size;
+        made->offset = inbox->chosen_offset;
+        made->generation = made->lane->generation;
+    } else if (record->size) {
+        memcpy(rill_message_bytes(made), record->payload, record->size);
+    }
+    consume(inbox);
+    *message = made;
+    return RILL_OK;
+}
+
+static void take_into(void *state, void *buffer)
+{
+    struct rill_inbox *inbox = state;
+    const struct rill_record *record = &inbox->record;
+    if (record->size)
+        memcpy(buffer, record->payload, record->size);
+    if (record->kind == RILL_KIND_LARGE)
+        rill_inlane_return(inbox->chosen->lane, inbox->chosen_offset, record->payload, record->size);
+    consume(inbox);
+}
+
+/* ---- sleeping ---- */
+
+static bool lane_stirs(const struct rill_inlane *lane)
+{
+    for (uint32_t i = 0; i < lane->ring_count; i++)
+        if (rill_ring_ready(&lane->rings[i]->reader)) /* P2 of wake.h */
+            return true;
+    return lane->ending || atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0 ||
+           atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count;
+}
+
+static bool stirs(const void *state)
+{
+    const struct rill_inbox *inbox = state;
+    for (uint32_t i = 0; i < inbox->active_count; i++)
+        if (lane_stirs(inbox->active[i]))
+            return true;
+    return atomic_load_explicit(&inbox->page->rang, memory_order_relaxed) != inbox->rang_seen ||
+           atomic_load_explicit(&inbox->page->rings, memory_order_relaxed) != inbox->rings_seen;
+}
+
+/* Asks after the owner of one lane, another one at each call. A lone lane's death usually ends the channel, which the socket tells; but a sender that
+ * has never sent may be left, so it is asked after as well, seldom. */
+static bool found_dead(struct rill_inbox *inbox)
+{
+    if (inbox->disconnected || (inbox->lane_count < 2 && inbox->next_check++ % CHECK_LONE_EVERY))
+        return false;
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        struct rill_inlane *lane = inbox->lanes[inbox->next_check++ % inbox->lane_capacity];
+        if (!lane || lane->ending || lane->own)
+            continue;
+        if (rill_port_owner_alive(lane->memory))
+            return false;
+        lane->ending = true;
+        activate(inbox, lane);
+        return true;
+    }
+    return false;
+}
+
+static void arm_all(struct rill_inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->active_count; i++)
+        if (!(inbox->active[i]->parked & 1))
+            rill_wake_arm(inbox->active[i]->header, &inbox->active[i]->parked);
+}
+
+static void disarm_all(struct rill_inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->active_count; i++)
+        if (inbox->active[i]->parked & 1)
+            rill_wake_disarm(inbox->active[i]->header, &inbox->active[i]->parked);
+}
+
+static bool anything_active_stirs(const struct rill_inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->active_count; i++)
+        if (lane_stirs(inbox->active[i]))
+            return true;
+    return false;
+}
+
+static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_t *slept)
+{
+    struct rill_inbox *inbox = state;
+    int code = retry_pending(inbox);
+    if (code == RILL_OK && inbox->unsettled >= SETTLE_AFTER) {
+        uint64_t before = inbox->wakeups;
+        code = absorb(inbox);
+        if (code == RILL_EDISCONNECTED || (code == RILL_OK && inbox->wakeups != before))
+            return RILL_OK;
+    }
+    if (code != RILL_OK)
+        return code;
+    publish_all(inbox, true);
+    arm_all(inbox);
+    if (anything_active_stirs(inbox) || found_dead(inbox)) {
+        disarm_all(inbox);
+        return RILL_OK;
+    }
+    for (uint32_t i = 0; i < inbox->active_count; i++)
+        inbox->active[i]->active = false;
+    inbox->active_count = 0;
+    ++*slept;
+    code = take_packet(inbox, event, deadline);
+    return code == RILL_EDISCONNECTED ? RILL_OK : code;
+}
+
+const struct rill_source rill_inbox_source = {
+    .next = next_message,
+    .size = size_of_next,
+    .take = take,
+    .take_into = take_into,
+    .stirs = stirs,
+    .absorb = absorb,
+    .sleep = sleep_until,
+};
+
+/* ---- life ---- */
+
+int rill_inbox_create(struct rill_page *page, rill_object socket, struct rill_inbox **inbox)
+{
+    struct rill_inbox *made = calloc(1, sizeof *made);
+    if (!made)
+        return RILL_ENOMEM;
+    made->page = page;
+    made->page_limit = page->limit;
+    made->socket = socket;
+    made->pending = RILL_NO_OBJECT;
+    made->max_lanes = page->max_lanes ? page->max_lanes : 16384;
+    made->max_lane_bytes = page->max_lane_bytes ? page->max_lane_bytes : rill_port_memory_total();
+    made->max_message = page->max_message ? page->max_message : UINT64_MAX;
+    *inbox = made;
+    return RILL_OK;
+}
+
+void rill_inbox_destroy(struct rill_inbox *inbox)
+{
+    if (!inbox)
+        return;
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
+        if (inbox->lanes[i])
+            drop_lane(inbox, inbox->lanes[i]);
+    rill_port_close(inbox->pending);
+    rill_order_free(&inbox->order);
+    free(inbox->lanes);
+    free(inbox->active);
+    free(inbox);
+}
+
+/* A lane of the parent's own is another process's here: it needs a view and a handle like any other. */
+static int inherit_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    (void)pthread_mutex_init(&lane->lock, NULL);
+    lane->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    if (!lane->own)
+        return RILL_OK;
+    rill_object memory;
+    int code = rill_port_duplicate(lane->own->segment.memory, &memory);
+    if (code != RILL_OK)
+        return code;
+    code = rill_view_open(&lane->view, memory, inbox->max_lane_bytes);
+    for (uint32_t i = 0; i < lane->ring_count && code == RILL_OK; i++) {
+        struct rill_ring_reader *reader = &lane->rings[i]->reader;
+        code = rill_view_at(&lane->view, reader->offset, reader->size, &reader->block);
+    }
+    unsigned char *header = NULL;
+    if (code == RILL_OK)
+        code = rill_view_at(&lane->view, 0, RILL_PAGE_BYTES, &header);
+    if (code != RILL_OK) {
+        rill_view_close(&lane->view);
+        rill_port_close(memory);
+        return code;
+    }
+    lane->header = (struct rill_lane_header *)(void *)header;
+    lane->memory = memory;
+    lane->own = NULL; /* what it refers to is the parent's; its mapping stays for messages read in place */
+    return RILL_OK;
+}
+
+int rill_inbox_inherit(struct rill_inbox *inbox)
+{
+    inbox->chosen = NULL;
+    inbox->hot = NULL;
+    inbox->order.count = 0;
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        if (inbox->lanes[i]) {
+            int code = inherit_lane(inbox, inbox->lanes[i]);
+            if (code != RILL_OK)
+                return code;
+        }
+    }
+    return RILL_OK;
+}

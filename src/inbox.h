@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receiver's side of a channel in shared memory: all lanes that were announced to it, and the next message out of them.
+ *
+ * Threads: everything here belongs to the receiver's thread, except giving blocks back (rill_inlane_return, _release), which
+ * any thread that closes a message does.
+ */
+#ifndef RILL_INBOX_H
+#define RILL_INBOX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rill/rill.h>
+
+#include "../shm/layout.h"
+#include "../shm/order.h"
+#include "../shm/returns.h"
+#include "../shm/ring.h"
+#include "../shm/segment.h"
+#include "lane.h"
+#include "port.h"
+#include "spin.h"
+
+struct rill_inring {
+    struct rill_ring_reader reader;
+    struct rill_inlane *lane;
+    uint64_t floor; /* what its head counts as at least, in the order of tickets */
+};
+
+/* A lane as its receiver sees it. */
+struct rill_inlane {
+    struct rill_lane_header *header; /* NULL until it could be mapped */
+    struct rill_view view;           /* of another process's lane */
+    struct rill_lane *own;           /* or this process's own lane, whose mapping is shared */
+    rill_object memory;              /* RILL_NO_OBJECT where the own lane keeps it */
+    rill_object room_socket;         /* where its owner waits for room, or RILL_NO_OBJECT */
+    struct rill_identity identity;
+    uint64_t id;                     /* random, from its announcement */
+    uint32_t number;                 /* its place in the inbox + 1 */
+    uint32_t parked;                 /* what the header's word was set to last */
+    bool active;                     /* in the list of lanes that a look goes through; else it is armed */
+    bool ending;                     /* no record will follow those that are there */
+    uint32_t generation;
+    struct rill_inring *rings[RILL_RINGS_MAX];
+    uint32_t ring_count;
+    uint32_t last_rings;             /* how many there were when the lane was revoked */
+    bool owes_room;                  /* its owner is to be rung, but its room socket has not come yet */
+    uint64_t consumed, published, rung_for;
+    uint64_t consumed_messages;
+    _Atomic uint32_t references;     /* the inbox, and each message that is read in place */
+    _Atomic uint32_t dropped;        /* its owner is gone: what is given back is given back to nobody */
+    pthread_mutex_t lock;            /* the returner */
+    struct rill_returner returner;
+};
+
+struct rill_inbox {
+    struct rill_page *page;
+    rill_object socket;
+    struct rill_inlane **lanes; /* by number - 1; NULL where free */
+    uint32_t lane_capacity, lane_count;
+    struct rill_inlane **active; /* capacity as lanes */
+    uint32_t active_count;
+    uint32_t max_lanes;
+    uint64_t max_lane_bytes, max_message;
+
+    uint64_t page_limit;       /* the queue's limit */
+    rill_object pending;       /* an announced lane for which memory was short, or RILL_NO_OBJECT: no packet is taken before it */
+    uint64_t pending_id;
+
+    struct rill_order order;   /* the rings with something to deliver at this look */
+    uint64_t bound;            /* tickets below this are delivered at this look */
+    uint64_t last_delivered;   /* the highest rank so far */
+    struct rill_inring *hot;   /* gave an unstamped message last: the next may follow at once */
+    uint32_t hot_left;         /* how many, before the others are looked at */
+    struct rill_inring *chosen; /* its head is the next message */
+    struct rill_record record; /* and this is it */
+    uint64_t chosen_offset;    /* of a large message in its lane */
+
+    uint32_t rings_seen, rang_seen; /* of the page, when the socket's packets were last taken */
+    uint32_t looks;
+    uint32_t unsettled;  /* packets taken since the socket was last known to be empty */
+    uint32_t next_check; /* the lane whose owner is asked after next */
+    bool disconnected;   /* no sender is left, and all lanes have been looked at since */
+    uint32_t faults[3];  /* lanes refused and not yet told: EPEER, EVERSION, EQUOTA */
+    uint64_t wakeups;
+};
+
+int rill_inbox_create(struct rill_page *page, rill_object socket, struct rill_inbox **inbox);
+void rill_inbox_destroy(struct rill_inbox *inbox);
+
+/* In the child of a fork, before its first use there. */
+int rill_inbox_inherit(struct rill_inbox *inbox);
+
+/* Gives a block back to the lane's owner. Any thread. */
+void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
+void rill_inlane_release(struct rill_inlane *lane);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "channel.h"
+#include "message.h"
+#include "process.h"
+#include "queue.h"
+#include "source.h"
+
+#define MESSAGE_WEIGHT 16 /* what a message counts in the limit beside its bytes */
+
+struct rill_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t arrived; /* a message, or the end of the senders, or an interrupt */
+    pthread_cond_t left;    /* a message, or the receiver, or an interrupt */
+    rill_message *first, *last;
+    uint64_t count, weight;
+    uint64_t sent, sent_bytes;
+    uint64_t limit, max_message;
+    int64_t send_timeout;
+    uint32_t on_full;
+    uint32_t generation;
+    bool sender_open, receiver_open;
+    _Atomic uint32_t stirred; /* so that a spinning receiver need not take the lock: set with anything that it waits for */
+};
+
+static uint64_t weight_of(uint64_t size)
+{
+    return size + MESSAGE_WEIGHT;
+}
+
+static int prepare(struct rill_queue *queue)
+{
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0)
+        return RILL_ENOMEM;
+    int failed = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) || pthread_mutex_init(&queue->lock, NULL) ||
+                 pthread_cond_init(&queue->arrived, &monotonic) || pthread_cond_init(&queue->left, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    return failed ? RILL_ENOMEM : RILL_OK;
+}
+
+int rill_queue_create(const struct rill_channel_options *options, struct rill_queue **queue)
+{
+    struct rill_queue *made = calloc(1, sizeof *made);
+    if (!made || prepare(made) != RILL_OK) {
+        free(made);
+        return RILL_ENOMEM;
+    }
+    made->limit = options->limit;
+    made->max_message = options->max_message;
+    made->on_full = options->on_full;
+    made->send_timeout = options->send_timeout;
+    made->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    made->sender_open = made->receiver_open = true;
+    *queue = made;
+    return RILL_OK;
+}
+
+static bool is_inherited(const struct rill_queue *queue)
+{
+    return queue->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed);
+}
+
+static void free_messages(rill_message *message)
+{
+    while (message) {
+        rill_message *next = message->next;
+        rill_message_free(message);
+        message = next;
+    }
+}
+
+void rill_queue_close(struct rill_queue *queue, bool sender)
+{
+    if (is_inherited(queue))
+        return; /* its lock may be held by a thread that does not exist here; it is private memory and ends with the process */
+    (void)pthread_mutex_lock(&queue->lock);
+    if (sender)
+        queue->sender_open = false;
+    else
+        queue->receiver_open = false;
+    bool last = !queue->sender_open && !queue->receiver_open;
+    rill_message *unread = sender ? NULL : queue->first;
+    if (!sender)
+        queue->first = queue->last = NULL;
+    (void)pthread_mutex_unlock(&queue->lock);
+    free_messages(unread);
+    if (!last) {
+        rill_queue_stir(queue);
+        return;
+    }
+    (void)pthread_cond_destroy(&queue->arrived);
+    (void)pthread_cond_destroy(&queue->left);
+    (void)pthread_mutex_destroy(&queue->lock);
+    free_messages(queue->first);
+    free(queue);
+}
+
+void rill_queue_policy(const struct rill_queue *queue, uint32_t *on_full, int64_t *send_timeout)
+{
+    *on_full = queue->on_full;
+    *send_timeout = queue->send_timeout;
+}
+
+uint64_t rill_queue_max_message(const struct rill_queue *queue)
+{
+    return queue->max_message;
+}
+
+void rill_queue_stir(struct rill_queue *queue)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    atomic_store_explicit(&queue->stirred, 1, memory_order_relaxed);
+    (void)pthread_cond_broadcast(&queue->arrived);
+    (void)pthread_cond_broadcast(&queue->left);
+    (void)pthread_mutex_unlock(&queue->lock);
+}
+
+/* Under the lock. RILL_ETIMEDOUT at the deadline. */
+static int wait_on(struct rill_queue *queue, pthread_cond_t *changed, int64_t deadline)
+{
+    if (deadline == RILL_FOREVER)
+        return pthread_cond_wait(changed, &queue->lock) == 0 ? RILL_OK : RILL_ESYSTEM;
+    struct timespec time = {.tv_sec = (time_t)(deadline / 1000000000), .tv_nsec = (long)(deadline % 1000000000)};
+    return pthread_cond_timedwait(changed, &queue->lock, &time) == 0 ? RILL_OK : RILL_ETIMEDOUT;
+}
+
+/* ---- sending ---- */
+
+static bool has_room(const struct rill_queue *queue, uint64_t weight)
+{
+    return queue->limit == 0 || queue->weight == 0 || (weight <= queue->limit && queue->weight <= queue->limit - weight);
+}
+
+/* Under the lock: waits until the message may be linked. */
+static int await_room(struct rill_queue *queue, uint64_t weight, int64_t deadline, struct rill_endpoint *endpoint)
+{
+    int code = RILL_OK;
+    for (;;) {
+        if (!queue->receiver_open)
+            return RILL_EBROKEN;
+        if (has_room(queue, weight))
+            return RILL_OK;
+        if (deadline == RILL_NOW)
+            return RILL_EFULL;
+        if (rill_interrupt_take(&endpoint->interrupted, &endpoint->event))
+            return RILL_EINTERRUPTED;
+        if (code == RILL_ETIMEDOUT)
+            return code;
+        atomic_fetch_add_explicit(&endpoint->waits, 1, memory_order_relaxed);
+        code = wait_on(queue, &queue->left, deadline);
+    }
+}
+
+static void link_message(struct rill_queue *queue, rill_message *message)
+{
+    message->next = NULL;
+    if (queue->last)
+        queue->last->next = message;
+    else
+        queue->first = message;
+    queue->last = message;
+    queue->count++;
+    queue->weight += weight_of(message->size);
+    queue->sent++;
+    queue->sent_bytes += message->size;
+    atomic_store_explicit(&queue->stirred, 1, memory_order_relaxed);
+    (void)pthread_cond_signal(&queue->arrived);
+}
+
+static rill_message *copy_of(const struct rill_bytes *parts, size_t count, uint64_t size)
+{
+    rill_message *message = rill_message_make(size);
+    if (!message)
+        return NULL;
+    unsigned char *target = rill_message_bytes(message);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size)
+            memcpy(target, parts[i].data, parts[i].size);
+        target += parts[i].size;
+    }
+    return message;
+}
+
+int rill_queue_send(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline,
+                    struct rill_endpoint *endpoint)
+{
+    if (is_inherited(queue))
+        return RILL_ENOTSUP;
+    rill_message *message = copy_of(parts, count, size); /* outside the lock: the copy is what takes time */
+    if (!message)
+        return RILL_ENOMEM;
+    (void)pthread_mutex_lock(&queue->lock);
+    int code = await_room(queue, weight_of(size), deadline, endpoint);
+    if (code == RILL_OK)
+        link_message(queue, message);
+    (void)pthread_mutex_unlock(&queue->lock);
+    if (code != RILL_OK)
+        rill_message_free(message);
+    return code;
+}
+
+/* ---- receiving ---- */
+
+static int next_message(void *state)
+{
+    struct rill_queue *queue = state;
+    (void)pthread_mutex_lock(&queue->lock);
+    int code = queue->first ? RILL_OK : queue->sender_open ? RILL_EEMPTY : RILL_EDISCONNECTED;
+    atomic_store_explicit(&queue->stirred, queue->first != NULL, memory_order_relaxed);
+    (void)pthread_mutex_unlock(&queue->lock);
+    return code;
+}
+
+/* The first message is the receiver's alone: senders touch only the last. */
+static uint64_t size_of_next(const void *state)
+{
+    const struct rill_queue *queue = state;
+    return queue->first->size;
+}
+
+static int take(void *state, rill_message **message)
+{
+    struct rill_queue *queue = state;
+    (void)pthread_mutex_lock(&queue->lock);
+    *message = queue->first;
+    queue->first = (*message)->next;
+    if (!queue->first)
+        queue->last = NULL;
+    queue->count--;
+    queue->weight -= weight_of((*message)->size);
+    (void)pthread_cond_broadcast(&queue->left);
+    (void)pthread_mutex_unlock(&queue->lock);
+    return RILL_OK;
+}
+
+static void take_into(void *state, void *buffer)
+{
+    rill_message *message;
+    (void)take(state, &message);
+    if (message->size)
+        memcpy(buffer, message->data, message->size);
+    rill_message_free(message);
+}
+
+static bool stirs(const void *state)
+{
+    const struct rill_queue *queue = state;
+    return atomic_load_explicit(&queue->stirred, memory_order_relaxed) != 0;
+}
+
+static int absorb(void *state)
+{
+    (void)state; /* the lock shows everything */
+    return RILL_OK;
+}
+
+static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_t *slept)
+{
+    (void)event; /* rill_queue_stir interrupts */
+    struct rill_queue *queue = state;
+    int code = RILL_OK;
+    (void)pthread_mutex_lock(&queue->lock);
+    if (!queue->first && queue->sender_open && !atomic_load_explicit(&queue->stirred, memory_order_relaxed)) {
+        ++*slept;
+        code = wait_on(queue, &queue->arrived, deadline);
+    }
+    (void)pthread_mutex_unlock(&queue->lock);
+    return code;
+}
+
+const struct rill_source rill_queue_source = {
+    .next = next_message,
+    .size = size_of_next,
+    .take = take,
+    .take_into = take_into,
+    .stirs = stirs,
+    .absorb = absorb,
+    .sleep = sleep_until,
+};
+
+void rill_queue_stats(struct rill_queue *queue, bool sender, struct rill_stats *stats)
+{
+    if (is_inherited(queue))
+        return;
+    (void)pthread_mutex_lock(&queue->lock);
+    if (sender) {
+        stats->messages = queue->sent;
+        stats->bytes = queue->sent_bytes;
+    }
+    stats->queued_messages = queue->count;
+    stats->queued_bytes = queue->weight;
+    (void)pthread_mutex_unlock(&queue->lock);
+}

@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: MIT */
+#include "lane.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../shm/order.h"
+#include "../shm/returns.h"
+#include "../shm/wake.h"
+#include "packet.h"
+#include "process.h"
+
+#define FIRST_BLOCK RILL_PAGE_BYTES
+#define BUSY_BLOCK ((uint64_t)256 << 10)  /* a busy ring grows in blocks of up to this */
+#define BURST_BLOCK ((uint64_t)1 << 20)   /* and in such blocks once it holds more than is kept */
+#define KEEP_MIN ((uint64_t)8 << 20)      /* what a ring may cycle through: it has to be larger than the caches between two cores */
+#define KEEP_MAX ((uint64_t)64 << 20)
+
+/* ---- blocks of rings that wait for reuse ---- */
+
+static struct rill_block *spare_at(struct rill_lane *lane, size_t i)
+{
+    return &lane->spare[(lane->spare_first + i) & (lane->spare_capacity - 1)];
+}
+
+static bool spare_reserve(struct rill_lane *lane)
+{
+    if (lane->spare_count < lane->spare_capacity)
+        return true;
+    size_t larger = lane->spare_capacity ? lane->spare_capacity * 2 : 16;
+    struct rill_block *list = malloc(larger * sizeof *list);
+    if (!list)
+        return false;
+    for (size_t i = 0; i < lane->spare_count; i++)
+        list[i] = *spare_at(lane, i);
+    free(lane->spare);
+    lane->spare = list;
+    lane->spare_capacity = larger;
+    lane->spare_first = 0;
+    return true;
+}
+
+static void give_ring_block(struct rill_lane *lane, const struct rill_block *block)
+{
+    lane->ring_bytes -= block->size;
+    rill_segment_give(&lane->segment, block->offset, block->size);
+}
+
+static void spare_add(struct rill_lane *lane, const struct rill_block *block, bool punched)
+{
+    if (punched || lane->ring_bytes > lane->keep_bytes || !spare_reserve(lane)) {
+        give_ring_block(lane, block);
+        return;
+    }
+    *spare_at(lane, lane->spare_count) = *block;
+    lane->spare_count++;
+}
+
+/* The oldest that is large enough; smaller ones before it have been outgrown and go. */
+static bool spare_take(struct rill_lane *lane, uint64_t size, struct rill_block *block)
+{
+    while (lane->spare_count) {
+        *block = *spare_at(lane, 0);
+        lane->spare_first = (lane->spare_first + 1) & (lane->spare_capacity - 1);
+        lane->spare_count--;
+        if (block->size >= size)
+            return true;
+        give_ring_block(lane, block);
+    }
+    return false;
+}
+
+/* A stack comes newest first; a queue wants the oldest first. */
+static void spare_reverse(struct rill_lane *lane, size_t first)
+{
+    for (size_t last = lane->spare_count; first + 1 < last; first++, last--) {
+        struct rill_block block = *spare_at(lane, first);
+        *spare_at(lane, first) = *spare_at(lane, last - 1);
+        *spare_at(lane, last - 1) = block;
+    }
+}
+
+/* ---- what the receiver gives back ---- */
+
+static void reclaim(struct rill_lane *lane, const struct rill_block *block, bool punched)
+{
+    if (block->kind == RILL_BLOCK_RING)
+        spare_add(lane, block, punched);
+    else
+        rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), punched);
+}
+
+/* The entries of a node: blocks that the receiver has punched. Each is read once, and counts only if it is in the table. */
+static void reclaim_entries(struct rill_lane *lane, const unsigned char *entries, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t offset;
+        struct rill_block block;
+        memcpy(&offset, entries + i * sizeof offset, sizeof offset);
+        if (rill_blocks_remove(&lane->blocks, offset, &block))
+            reclaim(lane, &block, true);
+    }
+}
+
+/* Takes everything back. The chain ends at the first node that is not a live block: each can be taken once, so it always ends. */
+static void take_returned(struct rill_lane *lane)
+{
+    uint64_t offset = rill_return_take(lane->header);
+    size_t spare_before = lane->spare_count;
+    bool any_punched = false;
+    struct rill_block block;
+    while (rill_blocks_remove(&lane->blocks, offset, &block)) {
+        const unsigned char *node = rill_segment_at(&lane->segment, block.offset, block.size);
+        uint64_t words[2];
+        memcpy(words, node, sizeof words);
+        unsigned count = (unsigned)(words[1] & 0xffff);
+        bool punched = (words[1] >> 16 & 1) != 0;
+        if (count <= RILL_RETURN_ENTRIES && block.size >= RILL_PAGE_BYTES)
+            reclaim_entries(lane, node + sizeof words, count);
+        reclaim(lane, &block, punched);
+        any_punched |= punched || count;
+        offset = words[0];
+    }
+    spare_reverse(lane, spare_before);
+    if (any_punched && lane->arena)
+        rill_arena_purge(lane->arena);
+}
+
+/* ---- growing ---- */
+
+/* The smallest size that a new block of rings should have now: a ring doubles until it is busy, then grows evenly. */
+static uint64_t next_block_size(const struct rill_lane *lane, uint64_t least)
+{
+    uint64_t size = FIRST_BLOCK;
+    while (size * 2 <= lane->ring_bytes && size < BUSY_BLOCK)
+        size *= 2;
+    if (lane->ring_bytes >= lane->keep_bytes)
+        size = BURST_BLOCK;
+    return size >= least ? size : (least + RILL_PAGE_BYTES - 1) & ~(RILL_PAGE_BYTES - 1);
+}
+
+static int make_ring_block(struct rill_lane *lane, uint64_t least, struct rill_block *block)
+{
+    int code = rill_blocks_reserve(&lane->blocks);
+    if (code != RILL_OK)
+        return code;
+    uint64_t size = next_block_size(lane, least);
+    uint64_t offset;
+    code = rill_segment_take(&lane->segment, size, RILL_PAGE_BYTES, &offset);
+    if (code == RILL_OK)
+        code = rill_segment_commit(&lane->segment, offset, size);
+    if (code != RILL_OK)
+        return code;
+    *block = (struct rill_block){.offset = offset, .size = size, .kind = RILL_BLOCK_RING};
+    lane->ring_bytes += size;
+    return RILL_OK;
+}
+
+/* Why the receiver has closed this lane, if it has. */
+static int refusal(const struct rill_lane *lane)
+{
+    int code = atomic_load_explicit(&lane->header->refused, memory_order_relaxed);
+    if (code == RILL_OK)
+        return RILL_OK;
+    return code == RILL_EVERSION || code == RILL_EQUOTA ? code : RILL_EPEER;
+}
+
+/* A block with room for a record of `length` bytes and the link behind it: a used one, or a new one if the receiver is alive. */
+static int find_ring_block(struct rill_lane *lane, rill_object socket, uint64_t length, struct rill_block *block)
+{
+    uint64_t least = length + RILL_LINK_BYTES;
+    if (rill_blocks_reserve(&lane->blocks) != RILL_OK)
+        return RILL_ENOMEM;
+    take_returned(lane);
+    int refused = refusal(lane);
+    if (refused != RILL_OK)
+        return refused;
+    if (spare_take(lane, least, block))
+        return RILL_OK;
+    if (rill_port_peer_gone(socket))
+        return RILL_EBROKEN;
+    return make_ring_block(lane, least, block);
+}
+
+static int next_block(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, uint64_t length)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    struct rill_block block;
+    int code = find_ring_block(lane, socket, length, &block);
+    if (code == RILL_OK) {
+        rill_blocks_add(&lane->blocks, block); /* before the link: from then on it can come back */
+        struct rill_span span = {.offset = block.offset, .size = block.size};
+        if (!rill_ring_link(&ring->writer, span, rill_segment_at(&lane->segment, span.offset, span.size)))
+            code = RILL_LANE_REVOKED;
+    }
+    (void)pthread_mutex_unlock(&lane->lock);
+    return code;
+}
+
+/* ---- rings ---- */
+
+static void start_ring(struct rill_lane *lane, struct rill_lane_ring *ring, unsigned index, const struct rill_block *block)
+{
+    ring->control = &lane->header->ring[index];
+    ring->control->first = (struct rill_span){.offset = block->offset, .size = block->size};
+    rill_ring_enter(&ring->writer, rill_segment_at(&lane->segment, block->offset, block->size), block->size);
+    rill_blocks_add(&lane->blocks, *block);
+}
+
+/* Adds a ring, held by the caller. The receiver's revocation exchanges `rings`, so that a ring can only be added to a lane it still reads. */
+static int add_ring(struct rill_lane *lane, struct rill_lane_ring **added)
+{
+    uint32_t index = atomic_load_explicit(&lane->ring_count, memory_order_relaxed);
+    if (index == RILL_RINGS_MAX)
+        return RILL_EBUSY;
+    struct rill_block block;
+    int code = make_ring_block(lane, FIRST_BLOCK, &block);
+    if (code != RILL_OK)
+        return code;
+    struct rill_lane_ring *ring = &lane->rings[index];
+    atomic_store_explicit(&ring->held, 1, memory_order_relaxed);
+    start_ring(lane, ring, index, &block);
+    uint32_t expected = index;
+    if (!atomic_compare_exchange_strong_explicit(&lane->header->rings, &expected, index + 1, memory_order_seq_cst, memory_order_seq_cst))
+        return RILL_LANE_REVOKED;
+    rill_order_count_ring(lane->page); /* S1: before its first use */
+    atomic_store_explicit(&lane->ring_count, index + 1, memory_order_release); /* partner: the load in rill_lane_hold */
+    *added = ring;
+    return RILL_OK;
+}
+
+static struct rill_lane_ring *try_rings(struct rill_lane *lane, uint32_t count)
+{
+    uint32_t start = count == 1 ? 0 : (uint32_t)((uintptr_t)pthread_self() >> 12) % count; /* a thread comes back to its ring */
+    for (uint32_t i = 0; i < count; i++) {
+        struct rill_lane_ring *ring = &lane->rings[(start + i) % count];
+        if (atomic_load_explicit(&ring->held, memory_order_relaxed) == 0 &&
+            atomic_exchange_explicit(&ring->held, 1, memory_order_acquire) == 0) /* partner: rill_lane_drop */
+            return ring;
+    }
+    return NULL;
+}
+
+int rill_lane_hold(struct rill_lane *lane, struct rill_lane_ring **ring)
+{
+    for (;;) {
+        uint32_t count = atomic_load_explicit(&lane->ring_count, memory_order_acquire);
+        *ring = try_rings(lane, count);
+        if (*ring)
+            return RILL_OK;
+        if (count < RILL_RINGS_MAX) {
+            (void)pthread_mutex_lock(&lane->lock);
+            int code = atomic_load_explicit(&lane->ring_count, memory_order_relaxed) == count ? add_ring(lane, ring) : RILL_EBUSY;
+            (void)pthread_mutex_unlock(&lane->lock);
+            if (code != RILL_EBUSY && code != RILL_ENOMEM)
+                return code;
+        }
+        rill_port_yield(); /* every ring is held by a thread of this process that is inside a send */
+    }
+}
+
+/* ---- messages ---- */
+
+static void gather(unsigned char *target, const struct rill_bytes *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size)
+            memcpy(target, parts[i].data, parts[i].size);
+        target += parts[i].size;
+    }
+}
+
+static void count_sent(struct rill_lane_ring *ring, uint64_t size, uint64_t weight)
+{
+    uint64_t sent = atomic_load_explicit(&ring->sent, memory_order_relaxed) + weight;
+    atomic_store_explicit(&ring->sent, sent, memory_order_relaxed);
+    atomic_store_explicit(&ring->control->sent_weight, sent, memory_order_relaxed);
+    ring->messages++;
+    ring->bytes += size;
+    atomic_store_explicit(&ring->control->sent_messages, ring->messages, memory_order_relaxed);
+    atomic_store_explicit(&ring->control->sent_bytes, ring->bytes, memory_order_relaxed);
+}
+
+/* Makes room in the ring for a record with this payload; gives its length and ticket. */
+static int prepare(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, uint64_t payload, uint64_t *length, uint64_t *ticket)
+{
+    bool stamped = rill_order_needed(lane->page);
+    *length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(payload);
+    if (!rill_ring_fits(&ring->writer, *length)) {
+        int code = next_block(lane, ring, socket, *length);
+        if (code != RILL_OK)
+            return code;
+    }
+    *ticket = stamped ? rill_order_draw(lane->page, &ring->writer.last_ticket) : 0;
+    return RILL_OK;
+}
+
+static int put_inline(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
+                      uint64_t size)
+{
+    uint64_t length, ticket;
+    int code = prepare(lane, ring, socket, size, &length, &ticket);
+    if (code != RILL_OK)
+        return code;
+    gather(rill_ring_payload(&ring->writer, ticket), parts, count);
+    if (!rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket))
+        return RILL_LANE_REVOKED;
+    count_sent(ring, size, rill_record_weight(RILL_KIND_INLINE, length, size));
+    return RILL_OK;
+}
+
+static void free_large(struct rill_lane *lane, uint64_t offset)
+{
+    struct rill_block block;
+    (void)pthread_mutex_lock(&lane->lock);
+    if (rill_blocks_remove(&lane->blocks, offset, &block))
+        reclaim(lane, &block, false);
+    (void)pthread_mutex_unlock(&lane->lock);
+}
+
+/* Under the lock. RILL_ENOTSUP: there is no arena for this lane. */
+static int allocate(struct rill_lane *lane, uint64_t size, uint64_t *offset, unsigned char **block)
+{
+    if (!lane->arena && !lane->arena_failed)
+        lane->arena_failed = rill_arena_create(&lane->segment, &lane->arena) != RILL_OK;
+    if (!lane->arena)
+        return RILL_ENOTSUP;
+    take_returned(lane);
+    int code = rill_blocks_reserve(&lane->blocks);
+    if (code == RILL_OK)
+        code = rill_arena_alloc(lane->arena, size, offset, block);
+    if (code == RILL_OK)
+        rill_blocks_add(&lane->blocks, (struct rill_block){.offset = *offset, .size = size, .kind = RILL_BLOCK_LARGE});
+    return code;
+}
+
+static int allocate_large(struct rill_lane *lane, rill_object socket, uint64_t size, uint64_t *offset, unsigned char **block)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    uint64_t commits = lane->segment.commits;
+    int code = allocate(lane, size, offset, block);
+    bool grown = lane->segment.commits != commits;
+    (void)pthread_mutex_unlock(&lane->lock);
+    if (grown && rill_port_peer_gone(socket)) { /* memory was added for a receiver that will never read it */
+        if (code == RILL_OK)
+            free_large(lane, *offset);
+        return RILL_EBROKEN;
+    }
+    return code;
+}
+
+static int put_large(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
+                     uint64_t size)
+{
+    struct rill_span span = {.size = size};
+    unsigned char *block;
+    int code = allocate_large(lane, socket, size, &span.offset, &block);
+    if (code != RILL_OK)
+        return code;
+    gather(block, parts, count);
+    uint64_t length, ticket;
+    code = prepare(lane, ring, socket, sizeof span, &length, &ticket);
+    if (code == RILL_OK) {
+        memcpy(rill_ring_payload(&ring->writer, ticket), &span, sizeof span);
+        if (!rill_ring_commit(&ring->writer, RILL_KIND_LARGE, sizeof span, ticket))
+            code = RILL_LANE_REVOKED;
+    }
+    if (code != RILL_OK)
+        free_large(lane, span.offset);
+    else
+        count_sent(ring, size, rill_record_weight(RILL_KIND_LARGE, length, size));
+    return code;
+}
+
+int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
+                  uint64_t size)
+{
+    if (size <= RILL_INLINE_MAX)
+        return put_inline(lane, ring, socket, parts, count, size);
+    int code = put_large(lane, ring, socket, parts, count, size);
+    return code == RILL_ENOTSUP ? put_inline(lane, ring, socket, parts, count, size) : code;
+}
+
+/* ---- the receiver ---- */
+
+uint64_t rill_lane_queued(const struct rill_lane *lane)
+{
+    uint64_t sent = 0;
+    uint32_t count = atomic_load_explicit(&lane->ring_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++)
+        sent += atomic_load_explicit(&lane->rings[i].sent, memory_order_relaxed);
+    uint64_t consumed = atomic_load_explicit(&lane->header->consumed, memory_order_acquire);
+    return (int64_t)(sent - consumed) > 0 ? sent - consumed : 0; /* another thread's record may be consumed before it is counted as sent */
+}
+
+static int send_notice(rill_object socket, uint32_t kind, uint64_t word, const rill_object *object)
+{
+    struct rill_notice notice = {.kind = kind, .word = word};
+    struct rill_run_of_bytes run = {.data = &notice, .size = sizeof notice};
+    return rill_port_send(socket, &run, 1, object, object ? 1 : 0, false);
+}
+
+int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t due)
+{
+    atomic_fetch_add_explicit(&lane->page->rang, 1, memory_order_seq_cst); /* R1 of wake.h, before the packet */
+    uint32_t number = atomic_load_explicit(&lane->header->number, memory_order_relaxed); /* written before the lane was first armed */
+    int code = send_notice(socket, RILL_PACKET_WAKE, number, NULL);
+    if (code != RILL_OK && code != RILL_EFULL)
+        return code;
+    atomic_store_explicit(&lane->rung, due, memory_order_relaxed);
+    return RILL_OK;
+}
+
+/* ---- waiting for room ---- */
+
+static int make_room_socket(struct rill_lane *lane, rill_object socket)
+{
+    if (lane->room_socket != RILL_NO_OBJECT)
+        return RILL_OK;
+    rill_object pair[2];
+    int code = rill_port_pair(pair);
+    if (code != RILL_OK)
+        return code;
+    code = send_notice(socket, RILL_PACKET_ROOM, lane->id, &pair[1]);
+    rill_port_close(pair[1]);
+    if (code == RILL_OK)
+        lane->room_socket = pair[0];
+    else
+        rill_port_close(pair[0]);
+    return code == RILL_EFULL ? RILL_EAGAIN : code;
+}
+
+/* The end of the room socket means that the receiver is gone, unless it had no descriptor left to take its end: then a new one is made. */
+static int room_socket_ended(struct rill_lane *lane, rill_object socket)
+{
+    if (rill_port_peer_gone(socket))
+        return RILL_EBROKEN;
+    rill_port_close(lane->room_socket);
+    lane->room_socket = RILL_NO_OBJECT;
+    int refused = refusal(lane);
+    bool revoked = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) == RILL_RINGS_REVOKED;
+    return refused != RILL_OK ? refused : revoked ? RILL_LANE_REVOKED : RILL_OK;
+}
+
+static int sleep_on_room_socket(struct rill_lane *lane, rill_object socket, rill_object event, int64_t deadline)
+{
+    unsigned char byte[8];
+    struct rill_packet packet = {.data = {byte}, .capacity = {sizeof byte}};
+    int code = rill_port_receive(lane->room_socket, event, deadline, &packet);
+    for (unsigned i = 0; code == RILL_OK && i < packet.object_count; i++)
+        rill_port_close(packet.objects[i]);
+    if (code == RILL_EEMPTY)
+        return RILL_ETIMEDOUT;
+    return code == RILL_EDISCONNECTED ? room_socket_ended(lane, socket) : code;
+}
+
+static int watch_room(struct rill_lane *lane, rill_object socket, uint64_t target, rill_object event, int64_t deadline)
+{
+    int code = make_room_socket(lane, socket);
+    if (code != RILL_OK)
+        return code;
+    uint64_t sent = rill_lane_queued(lane) + atomic_load_explicit(&lane->header->consumed, memory_order_relaxed);
+    uint64_t mark = sent - target ? sent - target : 1;
+    if (rill_wake_room_wanted(lane->header, mark))
+        code = sleep_on_room_socket(lane, socket, event, deadline);
+    atomic_store_explicit(&lane->header->room_at, 0, memory_order_relaxed);
+    return code;
+}
+
+static int await_watcher(struct rill_lane *lane, int64_t deadline)
+{
+    if (deadline == RILL_FOREVER)
+        return pthread_cond_wait(&lane->room_changed, &lane->room_lock) == 0 ? RILL_OK : RILL_ESYSTEM;
+    struct timespec time = {.tv_sec = (time_t)(deadline / 1000000000), .tv_nsec = (long)(deadline % 1000000000)};
+    return pthread_cond_timedwait(&lane->room_changed, &lane->room_lock, &time) == 0 ? RILL_OK : RILL_ETIMEDOUT;
+}
+
+int rill_lane_wait_for_room(struct rill_lane *lane, rill_object socket, uint64_t target, rill_object event, int64_t deadline)
+{
+    (void)pthread_mutex_lock(&lane->room_lock);
+    if (lane->room_watched) {
+        int waited = await_watcher(lane, deadline);
+        (void)pthread_mutex_unlock(&lane->room_lock);
+        return waited;
+    }
+    lane->room_watched = true;
+    (void)pthread_mutex_unlock(&lane->room_lock);
+    int code = watch_room(lane, socket, target, event, deadline);
+    (void)pthread_mutex_lock(&lane->room_lock);
+    lane->room_watched = false;
+    (void)pthread_cond_broadcast(&lane->room_changed);
+    (void)pthread_mutex_unlock(&lane->room_lock);
+    return code;
+}
+
+/* ---- life ---- */
+
+static int prepare_locks(struct rill_lane *lane)
+{
+    pthread_condattr_t monotonic;
+    if (pthread_mutex_init(&lane->lock, NULL) != 0 || pthread_mutex_init(&lane->room_lock, NULL) != 0 || pthread_condattr_init(&monotonic) != 0)
+        return RILL_ENOMEM;
+    int failed = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) || pthread_cond_init(&lane->room_changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    return failed ? RILL_ENOMEM : RILL_OK;
+}
+
+static void write_header(struct rill_lane *lane)
+{
+    struct rill_lane_header *header = lane->header;
+    header->magic = RILL_LANE_MAGIC;
+    header->version = RILL_LAYOUT_VERSION;
+    header->fingerprint = RILL_FINGERPRINT;
+    header->id[0] = lane->page->id[0];
+    header->id[1] = lane->page->id[1];
+    atomic_store_explicit(&header->rings, 1, memory_order_relaxed);
+}
+
+static int build(struct rill_lane *lane)
+{
+    int code = rill_segment_create(&lane->segment, RILL_PAGE_BYTES + FIRST_BLOCK);
+    if (code == RILL_OK)
+        code = rill_blocks_reserve(&lane->blocks);
+    if (code == RILL_OK)
+        code = rill_port_identify(lane->segment.memory, &lane->identity);
+    if (code == RILL_OK)
+        code = rill_port_owner_mark(lane->segment.memory);
+    if (code == RILL_OK && !rill_port_random(&lane->id, sizeof lane->id))
+        code = RILL_ESYSTEM;
+    if (code != RILL_OK)
+        return code;
+    lane->header = (struct rill_lane_header *)(void *)rill_segment_at(&lane->segment, 0, RILL_PAGE_BYTES);
+    write_header(lane);
+    lane->ring_bytes = FIRST_BLOCK;
+    start_ring(lane, &lane->rings[0], 0, &(struct rill_block){.offset = RILL_PAGE_BYTES, .size = FIRST_BLOCK, .kind = RILL_BLOCK_RING});
+    atomic_store_explicit(&lane->ring_count, 1, memory_order_relaxed);
+    return RILL_OK;
+}
+
+/* Only private memory and handles. */
+static void dispose(struct rill_lane *lane)
+{
+    rill_blocks_clear(&lane->blocks);
+    rill_segment_close(&lane->segment);
+    for (size_t i = 0; i < lane->kept_count; i++)
+        rill_port_close(lane->kept[i]);
+    rill_port_close(lane->room_socket);
+    free(lane->spare);
+    free(lane);
+}
+
+static uint64_t bytes_to_keep(uint64_t limit)
+{
+    uint64_t keep = limit + limit / 4;
+    return keep < KEEP_MIN || !limit ? KEEP_MIN : keep > KEEP_MAX ? KEEP_MAX : keep;
+}
+
+int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lane **lane)
+{
+    struct rill_lane *made = aligned_alloc(RILL_LINE_BYTES, sizeof *made);
+    if (!made)
+        return RILL_ENOMEM;
+    memset(made, 0, sizeof *made);
+    made->page = page;
+    made->lost_seen = atomic_load_explicit(&page->lost, memory_order_relaxed);
+    made->room_socket = RILL_NO_OBJECT;
+    made->segment.memory = RILL_NO_OBJECT;
+    made->keep_bytes = bytes_to_keep(page->limit);
+    atomic_init(&made->references, 1);
+    int code = prepare_locks(made);
+    if (code == RILL_OK)
+        code = build(made);
+    if (code != RILL_OK) {
+        dispose(made);
+        return code;
+    }
+    rill_own_add(made); /* before it is announced: a receiver in this process must recognise it */
+    code = send_notice(socket, RILL_PACKET_LANE, made->id, &made->segment.memory);
+    if (code != RILL_OK) {
+        rill_own_remove(made);
+        rill_lane_release(made);
+        return code == RILL_EFULL ? RILL_EAGAIN : code;
+    }
+    rill_order_count_ring(page); /* S1: after the announcement, before the first use */
+    *lane = made;
+    return RILL_OK;
+}
+
+int rill_lane_announce_again(struct rill_lane *lane, rill_object socket)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    uint32_t lost = atomic_load_explicit(&lane->page->lost, memory_order_relaxed);
+    int code = RILL_OK;
+    if (atomic_load_explicit(&lane->header->number, memory_order_relaxed) == 0)
+        code = send_notice(socket, RILL_PACKET_LANE, lane->id, &lane->segment.memory);
+    if (code == RILL_OK)
+        lane->lost_seen = lost;
+    (void)pthread_mutex_unlock(&lane->lock);
+    return code == RILL_EFULL ? RILL_EAGAIN : code;
+}
+
+void rill_lane_close(struct rill_lane *lane, rill_object socket)
+{
+    if (rill_lane_was_lost(lane))
+        (void)rill_lane_announce_again(lane, socket);
+    atomic_store_explicit(&lane->header->closed, 1, memory_order_seq_cst); /* after the last commit; partner C1 of inbox.c */
+    uint32_t due = rill_wake_due(lane->header, &lane->rung);
+    if (due)
+        (void)rill_lane_ring_receiver(lane, socket, due);
+    rill_own_remove(lane);
+    atomic_store_explicit(&lane->closed, 1, memory_order_release);
+    rill_lane_release(lane);
+}
+
+/* The arena is left alone: to destroy it would give pages of the parent's messages back to the system. */
+void rill_lane_abandon(struct rill_lane *lane)
+{
+    lane->arena = NULL;
+    rill_lane_release(lane);
+}
+
+void rill_lane_reference(struct rill_lane *lane)
+{
+    atomic_fetch_add_explicit(&lane->references, 1, memory_order_relaxed);
+}
+
+void rill_lane_release(struct rill_lane *lane)
+{
+    if (atomic_fetch_sub_explicit(&lane->references, 1, memory_order_acq_rel) != 1)
+        return;
+    rill_arena_destroy(&lane->arena);
+    dispose(lane);
+}
+
+/* One receiver and one announcement are usual. What does not fit stays open for good rather than cost the mark. */
+void rill_lane_keep(struct rill_lane *lane, rill_object handle)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    if (lane->kept_count < sizeof lane->kept / sizeof *lane->kept)
+        lane->kept[lane->kept_count++] = handle;
+    (void)pthread_mutex_unlock(&lane->lock);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A lane from its owner's side: the sending process's part of a channel.
+ *
+ * Threads: a ring is held by one thread at a time (rill_lane_hold, one exchange on private memory, never waited for while rings can still be added).
+ * Whoever holds it writes to it. Everything slower - blocks, arena, new rings - is under the lane's lock, private to the process.
+ */
+#ifndef RILL_LANE_H
+#define RILL_LANE_H
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rill/rill.h>
+
+#include "../shm/arena.h"
+#include "../shm/blocks.h"
+#include "../shm/layout.h"
+#include "../shm/ring.h"
+#include "../shm/segment.h"
+#include "port.h"
+
+/* Messages up to this size lie in the ring; larger ones in the arena. Copying a message out of the ring costs its bytes once more, an
+ * allocation about 100 ns on each side. */
+#define RILL_INLINE_MAX ((uint64_t)2048)
+
+/* Given back by calls below when the receiver has given this lane up; the message goes into a new lane. Never leaves the library. */
+#define RILL_LANE_REVOKED 1
+
+/* One ring, and who holds it. */
+struct rill_lane_ring {
+    alignas(RILL_LINE_BYTES) _Atomic uint32_t held;
+    struct rill_ring_writer writer;  /* the holder's */
+    struct rill_ring_control *control;
+    _Atomic uint64_t sent;           /* bytes of records committed, as the queue's limit counts them; written by the holder */
+    uint64_t messages, bytes;        /* the holder's, for statistics */
+};
+
+struct rill_lane {
+    struct rill_lane_header *header;
+    struct rill_page *page; /* the channel's */
+    _Atomic uint32_t ring_count;
+    _Atomic uint32_t rung; /* the armed number last rung for */
+    struct rill_lane_ring rings[RILL_RINGS_MAX];
+
+    pthread_mutex_t lock;
+    struct rill_segment segment;
+    struct rill_blocks blocks;
+    struct rill_arena *arena;   /* NULL until the first large message */
+    bool arena_failed;          /* none is to be had: large messages lie in blocks of their ring */
+    struct rill_block *spare;   /* blocks of rings that came back, oldest first: a queue, so that a busy ring goes round */
+    size_t spare_first, spare_count, spare_capacity;
+    uint64_t ring_bytes;        /* in all blocks of rings, spare ones included */
+    uint64_t keep_bytes;        /* so much of them is kept for reuse; what is more was a burst and goes back to the system */
+
+    uint64_t id;                /* random: names the lane in packets until it has a number; only its receiver learns it */
+    struct rill_identity identity;
+    rill_object kept[4];        /* further handles of this segment that came to this process: closing one would drop the owner's mark */
+    size_t kept_count;
+    uint32_t lost_seen;         /* the page's `lost` when the lane was announced last */
+    _Atomic uint32_t references;
+    _Atomic uint32_t closed;    /* the owner has let go; a receiver in this process may still read */
+    struct rill_lane *next_own; /* process.c */
+
+    /* Waiting for room: one thread sleeps on the socket, the others on the condition. Under room_lock. */
+    pthread_mutex_t room_lock;
+    pthread_cond_t room_changed;
+    bool room_watched;
+    rill_object room_socket; /* RILL_NO_OBJECT until somebody waits */
+};
+
+/* Makes a lane and announces it on the channel's sending socket. RILL_EAGAIN: the socket is full. RILL_EBROKEN, RILL_ENOMEM, RILL_ENOFD … */
+int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lane **lane);
+
+/* The receiver lost announcements for want of descriptors: announces this lane again if it was among them. */
+int rill_lane_announce_again(struct rill_lane *lane, rill_object socket);
+
+static inline bool rill_lane_was_lost(const struct rill_lane *lane)
+{
+    return atomic_load_explicit(&lane->page->lost, memory_order_relaxed) != lane->lost_seen;
+}
+
+/* The owner lets go: no record will follow. The receiver is rung on the socket if it is asleep, to free its part. */
+void rill_lane_close(struct rill_lane *lane, rill_object socket);
+
+/* In the child of a fork: drops what was inherited of the parent's lane, without a trace there. */
+void rill_lane_abandon(struct rill_lane *lane);
+
+void rill_lane_reference(struct rill_lane *lane);
+void rill_lane_release(struct rill_lane *lane);
+
+/* Takes a further handle of this lane's segment into keeping until the lane is freed. */
+void rill_lane_keep(struct rill_lane *lane, rill_object handle);
+
+/* Gives a ring that nobody else holds, made if need be. RILL_LANE_REVOKED, RILL_ENOMEM … */
+int rill_lane_hold(struct rill_lane *lane, struct rill_lane_ring **ring);
+
+static inline void rill_lane_drop(struct rill_lane_ring *ring)
+{
+    atomic_store_explicit(&ring->held, 0, memory_order_release); /* partner: the exchange in rill_lane_hold */
+}
+
+/* What a message counts in the queue's limit: the same for sender and receiver. */
+static inline uint64_t rill_record_weight(unsigned kind, uint64_t length, uint64_t size)
+{
+    return kind == RILL_KIND_LARGE ? length + size : length;
+}
+
+/* Puts one message of `size` bytes, in `count` parts, into a held ring. RILL_LANE_REVOKED, RILL_ENOMEM, RILL_EBROKEN: nothing was sent. */
+int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
+                  uint64_t size);
+
+/* Bytes queued by this process. */
+uint64_t rill_lane_queued(const struct rill_lane *lane);
+
+/* Rings the receiver if it sleeps. RILL_EBROKEN: it is gone. */
+int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t due);
+
+/* Waits until at most `target` bytes are queued, or `event` (if any), or the deadline. Another thread that waits already may be the one to
+ * sleep on the socket. RILL_OK may be spurious. RILL_ETIMEDOUT, RILL_EINTERRUPTED, RILL_EBROKEN, RILL_EAGAIN, RILL_ENOFD … */
+int rill_lane_wait_for_room(struct rill_lane *lane, rill_object socket, uint64_t target, rill_object event, int64_t deadline);
+
+#endif

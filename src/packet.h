@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What goes over a channel's socket in shared-memory mode: small packets of one form. In socket mode each packet is a piece of a message.
+ */
+#ifndef RILL_PACKET_H
+#define RILL_PACKET_H
+
+#include <stdint.h>
+
+enum rill_packet_kind {
+    RILL_PACKET_LANE = 1, /* a new lane: word is its random id, object 0 its segment */
+    RILL_PACKET_WAKE = 2, /* an armed lane has committed: word is its number */
+    RILL_PACKET_ROOM = 3, /* word is the lane's id, object 0 the end of a socket on which its owner waits for room */
+    RILL_PACKET_PIECE = 4, /* socket mode: a piece of a message, or all of it */
+};
+
+struct rill_notice {
+    uint32_t kind;
+    uint32_t reserved;
+    uint64_t word;
+};
+
+/* Head of a piece. A sender's pieces of one message follow each other, with pieces of others between them. */
+struct rill_piece {
+    uint32_t kind;
+    uint32_t reserved;
+    uint64_t sender; /* random: tells the sending thread's stream from others */
+    uint64_t total;  /* size of the message */
+    uint64_t offset; /* of this piece in it */
+};
+
+#endif

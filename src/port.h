@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything that rill asks of an operating system. To port rill, write port_<system>.c; nothing above this header
+ * names a system, and no other file may include a system's headers beyond ISO C and POSIX threads.
+ *
+ * An object is a kernel handle that can travel to another process: memory that can be mapped, an end of a packet
+ * connection, or an event. Calls return 0 or a RILL_E… code, and change no output when they fail, unless said otherwise.
+ *
+ * What a system must have, and what serves on the usual ones:
+ *   memory     Linux memfd · Windows section · macOS memory entry · FreeBSD shm_open(SHM_ANON). It vanishes with its last holder.
+ *   packets    Linux SOCK_SEQPACKET pair · Windows named pipe in message mode · macOS Mach port. Carries objects, and tells the receiving
+ *              side when the last holder of the sending side is gone, whatever killed it; and the sending side likewise.
+ *   owner mark Linux record lock · elsewhere a robust mutex or a dead-name notification. The proof that a process is dead.
+ */
+#ifndef RILL_PORT_H
+#define RILL_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef int rill_object;
+#define RILL_NO_OBJECT ((rill_object)-1)
+
+/* Which object this is, whatever handle it came with: two handles of one memory object compare equal. */
+struct rill_identity {
+    uint64_t word[2];
+};
+
+void rill_port_close(rill_object object);
+int rill_port_duplicate(rill_object object, rill_object *copy);
+int rill_port_identify(rill_object object, struct rill_identity *identity);
+
+/* ---- memory ---- */
+
+/* A memory object of `size` bytes, committed and zero. No holder can ever make it smaller; it can grow if `growable`. */
+int rill_port_memory_create(uint64_t size, bool growable, rill_object *memory);
+
+/* RILL_EPEER unless the object is memory made as above: a foreign one could be made smaller under its readers. */
+int rill_port_memory_check(rill_object memory, bool growable);
+
+int rill_port_memory_size(rill_object memory, uint64_t *size);
+
+/* Makes it larger; the new part is zero and not committed: to touch it may kill the process where memory is short. */
+int rill_port_memory_grow(rill_object memory, uint64_t size);
+
+/* After this, touching the range cannot fail for lack of memory. */
+int rill_port_memory_commit(rill_object memory, uint64_t offset, uint64_t size);
+
+/* Gives the range's memory back to the system; it reads as zero and is not committed. Failure is harmless and not told. */
+void rill_port_memory_punch(rill_object memory, uint64_t offset, uint64_t size);
+
+/* Maps a range, readable and writable: at exactly `wish` if that is not NULL and the place is free, else anywhere. */
+int rill_port_memory_map(rill_object memory, uint64_t offset, uint64_t size, void *wish, void **address);
+void rill_port_memory_unmap(void *address, uint64_t size);
+
+uint64_t rill_port_memory_total(void); /* bytes of memory in this machine */
+
+/* ---- owner marks ---- */
+
+/* Marks this process as the owner of a memory object until it dies or closes any handle of the object. Not inherited by fork. */
+int rill_port_owner_mark(rill_object memory);
+
+/* Does a process other than this one own it? An unclear answer is "yes". */
+bool rill_port_owner_alive(rill_object memory);
+
+/* ---- packets ---- */
+
+/* A connection: what is sent on pair[0] is received on pair[1], in whole packets, and the other way. */
+int rill_port_pair(rill_object pair[2]);
+
+struct rill_run_of_bytes {
+    const void *data;
+    size_t size;
+};
+
+/* Sends one packet, of up to two runs of bytes, never empty, with up to 4 objects (copied). Without waiting: RILL_EFULL if there is
+ * no room now. If `wait`, sleeps until there is. RILL_EBROKEN: the other side is gone. */
+int rill_port_send(rill_object end, const struct rill_run_of_bytes *runs, unsigned count, const rill_object *objects,
+                   unsigned object_count, bool wait);
+
+/* Sleeps until a packet can be sent, `event` is signalled (if it is an object), or the deadline (RILL_ETIMEDOUT). Success may be spurious. */
+int rill_port_wait_to_send(rill_object end, rill_object event, int64_t deadline);
+
+#define RILL_PACKET_OBJECTS 4
+
+struct rill_packet {
+    void *data[2]; /* in: where the bytes go: first all of data[0], then data[1] */
+    size_t capacity[2];
+    size_t size;                              /* out: bytes received */
+    bool truncated;                           /* out: there were more bytes or objects than fit; they are lost */
+    unsigned object_count;                    /* out: */
+    rill_object objects[RILL_PACKET_OBJECTS]; /* out: the caller's */
+};
+
+/* Receives one packet. With deadline RILL_NOW: RILL_EEMPTY if there is none. Else it sleeps: RILL_ETIMEDOUT, or RILL_EINTERRUPTED when
+ * `event` (if it is an object) is signalled. RILL_EDISCONNECTED: nothing is left, and nobody is left on the other side. */
+int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet);
+
+/* Is the other side gone for good? One system call, does not block. */
+bool rill_port_peer_gone(rill_object end);
+
+/* ---- events: what wakes a thread of this process out of the calls above ---- */
+
+int rill_port_event_create(rill_object *event);
+void rill_port_event_signal(rill_object event);
+void rill_port_event_clear(rill_object event);
+
+/* ---- the rest ---- */
+
+int64_t rill_port_clock(void);
+bool rill_port_random(void *bytes, size_t size);
+bool rill_port_single_threaded(void); /* certain that this process has one thread; "no" if unsure */
+bool rill_port_single_processor(void); /* this thread can run on one processor only */
+void rill_port_relax(void);            /* in a spin loop */
+void rill_port_yield(void);
+void rill_port_inherit(rill_object object, bool inherit); /* whether a started program keeps it */
+
+/* Starts a program that keeps these objects under their present names. */
+int rill_port_start(const char *path, char *const argv[], char *const envp[], const rill_object *objects, size_t count, pid_t *pid);
+
+#endif

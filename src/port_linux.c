@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+/* The Linux side of port.h. */
+#include "port.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sched.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/single_threaded.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rill/rill.h>
+
+#define NANOSECONDS_PER_SECOND INT64_C(1000000000)
+
+static int code_of_errno(int error)
+{
+    switch (error) {
+    case ENOMEM:
+    case ENOSPC:
+    case EFBIG:
+    case EOVERFLOW:
+    case ENOBUFS:
+        return RILL_ENOMEM;
+    case EMFILE:
+    case ENFILE:
+    case ETOOMANYREFS:
+        return RILL_ENOFD;
+    case EPIPE:
+    case ECONNRESET:
+    case ENOTCONN:
+        return RILL_EBROKEN;
+    case EAGAIN:
+        return RILL_EFULL;
+    default:
+        return RILL_ESYSTEM;
+    }
+}
+
+/* A library must not disturb the caller's errno where it reports success. */
+void rill_port_close(rill_object object)
+{
+    int saved = errno;
+    if (object >= 0)
+        (void)close(object);
+    errno = saved;
+}
+
+int rill_port_duplicate(rill_object object, rill_object *copy)
+{
+    int fd = fcntl(object, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0)
+        return code_of_errno(errno);
+    *copy = fd;
+    return RILL_OK;
+}
+
+int rill_port_identify(rill_object object, struct rill_identity *identity)
+{
+    struct stat status;
+    if (fstat(object, &status) != 0)
+        return code_of_errno(errno);
+    identity->word[0] = (uint64_t)status.st_dev;
+    identity->word[1] = (uint64_t)status.st_ino;
+    return RILL_OK;
+}
+
+/* ---- memory ---- */
+
+static int seals_wanted(bool growable)
+{
+    return F_SEAL_SHRINK | F_SEAL_SEAL | (growable ? 0 : F_SEAL_GROW);
+}
+
+int rill_port_memory_create(uint64_t size, bool growable, rill_object *memory)
+{
+    int fd = memfd_create("rill", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return code_of_errno(errno);
+    int code = rill_port_memory_commit(fd, 0, size); /* sets the size as well */
+    if (code == RILL_OK && fcntl(fd, F_ADD_SEALS, seals_wanted(growable)) != 0)
+        code = code_of_errno(errno);
+    if (code != RILL_OK) {
+        rill_port_close(fd);
+        return code;
+    }
+    *memory = fd;
+    return RILL_OK;
+}
+
+int rill_port_memory_check(rill_object memory, bool growable)
+{
+    int seals = fcntl(memory, F_GET_SEALS);
+    return seals == seals_wanted(growable) ? RILL_OK : RILL_EPEER;
+}
+
+int rill_port_memory_size(rill_object memory, uint64_t *size)
+{
+    struct stat status;
+    if (fstat(memory, &status) != 0)
+        return code_of_errno(errno);
+    *size = (uint64_t)status.st_size;
+    return RILL_OK;
+}
+
+int rill_port_memory_grow(rill_object memory, uint64_t size)
+{
+    if (size > INT64_MAX)
+        return RILL_ENOMEM;
+    int result;
+    do
+        result = ftruncate(memory, (off_t)size);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? RILL_OK : code_of_errno(errno);
+}
+
+int rill_port_memory_commit(rill_object memory, uint64_t offset, uint64_t size)
+{
+    if (offset > INT64_MAX || size > INT64_MAX - offset)
+        return RILL_ENOMEM;
+    int result;
+    do
+        result = fallocate(memory, 0, (off_t)offset, (off_t)size);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? RILL_OK : code_of_errno(errno);
+}
+
+void rill_port_memory_punch(rill_object memory, uint64_t offset, uint64_t size)
+{
+    int saved = errno;
+    while (fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size) != 0 && errno == EINTR)
+        continue;
+    errno = saved;
+}
+
+int rill_port_memory_map(rill_object memory, uint64_t offset, uint64_t size, void *wish, void **address)
+{
+    if (offset > INT64_MAX || size > SIZE_MAX)
+        return RILL_ENOMEM;
+    void *where = MAP_FAILED;
+    if (wish)
+        where = mmap(wish, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memory, (off_t)offset);
+    if (where == MAP_FAILED)
+        where = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, (off_t)offset);
+    if (where == MAP_FAILED)
+        return code_of_errno(errno);
+    *address = where;
+    return RILL_OK;
+}
+
+void rill_port_memory_unmap(void *address, uint64_t size)
+{
+    int saved = errno;
+    (void)munmap(address, (size_t)size);
+    errno = saved;
+}
+
+uint64_t rill_port_memory_total(void)
+{
+    struct sysinfo info;
+    if (sysinfo(&info) != 0)
+        return UINT64_C(1) << 32;
+    return (uint64_t)info.totalram * info.mem_unit;
+}
+
+/* ---- owner marks ----
+ * A record lock crosses pid namespaces, is not inherited by fork, and is dropped by the kernel when its owner dies, however it dies. Its
+ * trap: closing any descriptor of the file in the owning process drops it too; process.c keeps such descriptors. */
+
+static struct flock whole_file(short type)
+{
+    struct flock lock;
+    memset(&lock, 0, sizeof lock);
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_len = 1;
+    return lock;
+}
+
+int rill_port_owner_mark(rill_object memory)
+{
+    struct flock lock = whole_file(F_WRLCK);
+    return fcntl(memory, F_SETLK, &lock) == 0 ? RILL_OK : code_of_errno(errno);
+}
+
+bool rill_port_owner_alive(rill_object memory)
+{
+    struct flock lock = whole_file(F_WRLCK);
+    return fcntl(memory, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+/* ---- packets ----
+ * O_NONBLOCK is never set: the flag would be shared with every other holder of the same end. */
+
+int rill_port_pair(rill_object pair[2])
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
+        return code_of_errno(errno);
+    pair[0] = fds[0];
+    pair[1] = fds[1];
+    return RILL_OK;
+}
+
+union rights {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int) * RILL_PACKET_OBJECTS)];
+};
+
+static void attach_objects(struct msghdr *message, union rights *rights, const rill_object *objects, unsigned count)
+{
+    memset(rights, 0, sizeof *rights);
+    message->msg_control = rights->bytes;
+    message->msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    struct cmsghdr *control = CMSG_FIRSTHDR(message);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(sizeof(int) * count);
+    memcpy(CMSG_DATA(control), objects, sizeof(int) * count);
+}
+
+int rill_port_send(rill_object end, const struct rill_run_of_bytes *runs, unsigned count, const rill_object *objects,
+                   unsigned object_count, bool wait)
+{
+    struct iovec parts[2];
+    for (unsigned i = 0; i < count; i++) {
+        parts[i].iov_base = (void *)(uintptr_t)runs[i].data;
+        parts[i].iov_len = runs[i].size;
+    }
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    union rights rights;
+    if (object_count)
+        attach_objects(&message, &rights, objects, object_count);
+    for (bool reset = false;;) {
+        if (sendmsg(end, &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT)) >= 0)
+            return RILL_OK;
+        if (errno == ECONNRESET && !reset)
+            reset = true; /* a receiver that was closed with packets unread says this once, then EPIPE */
+        else if (errno != EINTR)
+            return code_of_errno(errno);
+    }
+}
+
+static struct timespec *timespec_until(int64_t deadline, struct timespec *storage)
+{
+    if (deadline == RILL_FOREVER)
+        return NULL;
+    int64_t left = deadline == RILL_NOW ? 0 : deadline - rill_port_clock();
+    if (left < 0)
+        left = 0;
+    storage->tv_sec = (time_t)(left / NANOSECONDS_PER_SECOND);
+    storage->tv_nsec = (long)(left % NANOSECONDS_PER_SECOND);
+    return storage;
+}
+
+/* Waits for `what` on the end, or anything on the event. */
+static int wait_for(rill_object end, short what, rill_object event, int64_t deadline)
+{
+    for (;;) {
+        struct pollfd ends[2] = {{.fd = end, .events = what}, {.fd = event, .events = POLLIN}};
+        struct timespec storage;
+        int ready = ppoll(ends, event == RILL_NO_OBJECT ? 1 : 2, timespec_until(deadline, &storage), NULL);
+        if (ready < 0 && errno != EINTR)
+            return code_of_errno(errno);
+        if (ready > 0)
+            return ends[1].fd != RILL_NO_OBJECT && ends[1].revents != 0 ? RILL_EINTERRUPTED : RILL_OK;
+        if (deadline != RILL_FOREVER && rill_port_clock() >= deadline)
+            return RILL_ETIMEDOUT;
+    }
+}
+
+int rill_port_wait_to_send(rill_object end, rill_object event, int64_t deadline)
+{
+    return wait_for(end, POLLOUT, event, deadline);
+}
+
+static void detach_objects(struct msghdr *message, struct rill_packet *packet)
+{
+    packet->object_count = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (packet->object_count < RILL_PACKET_OBJECTS)
+                packet->objects[packet->object_count++] = fd;
+            else
+                rill_port_close(fd);
+        }
+    }
+}
+
+/* A packet without bytes, which a hostile sender can make, also reads as 0. It is the end only if the other side has hung up and no byte
+ * waits behind it. (Asking for credentials with each packet would tell as well, and would cost every packet.) */
+static bool is_end(rill_object end)
+{
+    struct pollfd state = {.fd = end, .events = POLLIN};
+    int waiting = 0;
+    return poll(&state, 1, 0) > 0 && (state.revents & POLLHUP) && ioctl(end, SIOCINQ, &waiting) == 0 && waiting == 0;
+}
+
+/* One attempt. RILL_EEMPTY: nothing there. */
+static int receive_once(rill_object end, int flags, struct rill_packet *packet)
+{
+    struct iovec parts[2] = {{.iov_base = packet->data[0], .iov_len = packet->capacity[0]},
+                             {.iov_base = packet->data[1], .iov_len = packet->capacity[1]}};
+    union rights rights;
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = packet->capacity[1] ? 2 : 1,
+                             .msg_control = rights.bytes,
+                             .msg_controllen = sizeof rights.bytes};
+    for (;;) {
+        ssize_t size = recvmsg(end, &message, flags | MSG_CMSG_CLOEXEC);
+        if (size > 0 || (size == 0 && !is_end(end))) {
+            packet->size = (size_t)size;
+            packet->truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+            detach_objects(&message, packet);
+            return RILL_OK;
+        }
+        if (size == 0)
+            return RILL_EDISCONNECTED;
+        if (errno == EAGAIN)
+            return RILL_EEMPTY;
+        if (errno != EINTR && errno != ECONNRESET) /* a sender closed with something unread: others may be left */
+            return code_of_errno(errno);
+    }
+}
+
+int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet)
+{
+    if (deadline == RILL_NOW)
+        return receive_once(end, MSG_DONTWAIT, packet);
+    if (deadline == RILL_FOREVER && event == RILL_NO_OBJECT)
+        return receive_once(end, 0, packet); /* a call less than to poll first */
+    for (;;) {
+        int code = wait_for(end, POLLIN, event, deadline);
+        if (code != RILL_OK)
+            return code;
+        code = receive_once(end, MSG_DONTWAIT, packet);
+        if (code != RILL_EEMPTY)
+            return code;
+    }
+}
+
+bool rill_port_peer_gone(rill_object end)
+{
+    struct pollfd state = {.fd = end, .events = POLLOUT};
+    return poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+/* ---- events ---- */
+
+int rill_port_event_create(rill_object *event)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return code_of_errno(errno);
+    *event = fd;
+    return RILL_OK;
+}
+
+void rill_port_event_signal(rill_object event)
+{
+    int saved = errno;
+    uint64_t one = 1;
+    while (write(event, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
+    errno = saved;
+}
+
+void rill_port_event_clear(rill_object event)
+{
+    int saved = errno;
+    uint64_t count;
+    while (read(event, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+    errno = saved;
+}
+
+/* ---- the rest ---- */
+
+int64_t rill_port_clock(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * NANOSECONDS_PER_SECOND + now.tv_nsec;
+}
+
+bool rill_port_random(void *bytes, size_t size)
+{
+    unsigned char *next = bytes;
+    while (size) {
+        ssize_t count = getrandom(next, size, 0);
+        if (count < 0 && errno != EINTR)
+            return false;
+        if (count > 0) {
+            next += count;
+            size -= (size_t)count;
+        }
+    }
+    return true;
+}
+
+bool rill_port_single_threaded(void)
+{
+    return __libc_single_threaded;
+}
+
+bool rill_port_single_processor(void)
+{
+    cpu_set_t allowed;
+    return sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) == 1;
+}
+
+void rill_port_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+void rill_port_yield(void)
+{
+    (void)sched_yield();
+}
+
+void rill_port_inherit(rill_object object, bool inherit)
+{
+    (void)fcntl(object, F_SETFD, inherit ? 0 : FD_CLOEXEC);
+}
+
+int rill_port_start(const char *path, char *const argv[], char *const envp[], const rill_object *objects, size_t count, pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error)
+        return code_of_errno(error);
+    for (size_t i = 0; i < count && !error; i++)
+        error = posix_spawn_file_actions_adddup2(&actions, objects[i], objects[i]); /* onto itself: clears close-on-exec in the child only */
+    if (!error)
+        error = posix_spawn(pid, path, &actions, NULL, argv, envp);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    errno = error;
+    return error ? code_of_errno(error) : RILL_OK;
+}

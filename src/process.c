@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "process.h"
+
+#include <pthread.h>
+
+#include <rill/rill.h>
+
+#include "lane.h"
+
+_Atomic uint32_t rill_generation = 1;
+_Atomic uint32_t rill_forks;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool prepared;
+static struct rill_lane *own_lanes; /* under lock */
+
+void rill_process_lock(void)
+{
+    (void)pthread_mutex_lock(&lock);
+}
+
+void rill_process_unlock(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void before_fork(void)
+{
+    rill_process_lock();
+}
+
+static void after_fork_in_parent(void)
+{
+    atomic_fetch_add_explicit(&rill_forks, 1, memory_order_relaxed);
+    rill_process_unlock();
+}
+
+static void after_fork_in_child(void)
+{
+    own_lanes = NULL; /* they are the parent's */
+    atomic_fetch_add_explicit(&rill_generation, 1, memory_order_relaxed);
+    rill_process_unlock();
+}
+
+int rill_process_prepare(void)
+{
+    rill_process_lock();
+    if (!prepared)
+        prepared = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    bool done = prepared;
+    rill_process_unlock();
+    return done ? RILL_OK : RILL_ENOMEM;
+}
+
+void rill_own_add(struct rill_lane *lane)
+{
+    rill_process_lock();
+    lane->next_own = own_lanes;
+    own_lanes = lane;
+    rill_process_unlock();
+}
+
+void rill_own_remove(struct rill_lane *lane)
+{
+    rill_process_lock();
+    for (struct rill_lane **link = &own_lanes; *link; link = &(*link)->next_own) {
+        if (*link == lane) {
+            *link = lane->next_own;
+            break;
+        }
+    }
+    rill_process_unlock();
+}
+
+struct rill_lane *rill_own_find(const struct rill_identity *identity)
+{
+    rill_process_lock();
+    struct rill_lane *lane = own_lanes;
+    while (lane && (lane->identity.word[0] != identity->word[0] || lane->identity.word[1] != identity->word[1]))
+        lane = lane->next_own;
+    if (lane)
+        rill_lane_reference(lane);
+    rill_process_unlock();
+    return lane;
+}

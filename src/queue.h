@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The in-process transport: a list of messages under a mutex. Order is that of the lock; a sender waits for another one for as long
+ * as it takes to link a message, never for the receiver.
+ */
+#ifndef RILL_QUEUE_H
+#define RILL_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rill/rill.h>
+
+struct rill_endpoint;
+struct rill_queue;
+
+int rill_queue_create(const struct rill_channel_options *options, struct rill_queue **queue);
+
+/* An end lets go; the last one frees the queue. `sender`: which end. */
+void rill_queue_close(struct rill_queue *queue, bool sender);
+
+void rill_queue_policy(const struct rill_queue *queue, uint32_t *on_full, int64_t *send_timeout);
+uint64_t rill_queue_max_message(const struct rill_queue *queue);
+
+/* RILL_EFULL, RILL_ETIMEDOUT, RILL_EBROKEN, RILL_ENOMEM, RILL_EINTERRUPTED; RILL_ENOTSUP in the child of a fork. */
+int rill_queue_send(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline,
+                    struct rill_endpoint *endpoint);
+
+/* Wakes whoever waits at either end, to look at its interrupt. */
+void rill_queue_stir(struct rill_queue *queue);
+
+void rill_queue_stats(struct rill_queue *queue, bool sender, struct rill_stats *stats);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+#include "channel.h"
+#include "inbox.h"
+#include "process.h"
+#include "source.h"
+
+/* ---- who may receive ---- */
+
+/* The first receive of a process writes its name into the page, so that two processes of a fork cannot both take messages unseen. */
+static int claim(rill_receiver *receiver)
+{
+    uint64_t name;
+    if (!rill_port_random(&name, sizeof name))
+        return RILL_ESYSTEM;
+    name |= 1;
+    uint64_t nobody = 0;
+    if (!atomic_compare_exchange_strong_explicit(&receiver->core->page->reader, &nobody, name, memory_order_acq_rel, memory_order_acquire))
+        return RILL_EBUSY;
+    receiver->reader = name;
+    return RILL_OK;
+}
+
+/* The first use in the child of a fork. */
+static int inherit(rill_receiver *receiver)
+{
+    if (receiver->transport == RILL_INPROC)
+        return RILL_ENOTSUP;
+    receiver->reader = 0;
+    int code = claim(receiver);
+    if (code == RILL_OK && receiver->transport == RILL_SHM)
+        code = rill_inbox_inherit(receiver->state);
+    if (code != RILL_OK)
+        return code;
+    rill_port_close(atomic_exchange_explicit(&receiver->event, RILL_NO_OBJECT, memory_order_relaxed)); /* the parent's threads signal it */
+    receiver->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    receiver->forks = atomic_load_explicit(&rill_forks, memory_order_relaxed);
+    return RILL_OK;
+}
+
+/* `busy` is not a lock: it finds most cases of two threads in a call, for the price of two plain accesses. */
+static int enter(rill_receiver *receiver)
+{
+    if (!rill_is_receiver(receiver))
+        return RILL_EINVAL;
+    if (atomic_load_explicit(&receiver->busy, memory_order_relaxed))
+        return RILL_EBUSY;
+    atomic_store_explicit(&receiver->busy, 1, memory_order_relaxed);
+    int code = RILL_OK;
+    if (receiver->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed))
+        code = inherit(receiver);
+    else if (!receiver->reader && receiver->core)
+        code = claim(receiver);
+    if (code != RILL_OK)
+        atomic_store_explicit(&receiver->busy, 0, memory_order_relaxed);
+    return code;
+}
+
+static int leave(rill_receiver *receiver, int code)
+{
+    atomic_store_explicit(&receiver->busy, 0, memory_order_relaxed);
+    return code;
+}
+
+/* ---- waiting ---- */
+
+static bool interrupted(const rill_receiver *receiver)
+{
+    return atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst) != 0;
+}
+
+/* Stays awake for a while. True: there may be something to receive. */
+static bool spin(rill_receiver *receiver, int64_t deadline)
+{
+    int64_t budget = rill_spin_budget(&receiver->spin);
+    if (budget == 0)
+        return false;
+    int64_t end = rill_port_clock() + budget;
+    if (end > deadline)
+        end = deadline;
+    do {
+        for (unsigned i = 0; i < RILL_SPIN_CHECKS; i++) {
+            if (receiver->source->stirs(receiver->state) || interrupted(receiver)) {
+                rill_spin_learn(&receiver->spin, true);
+                return true;
+            }
+            rill_port_relax();
+        }
+    } while (rill_port_clock() < end);
+    rill_spin_learn(&receiver->spin, false);
+    return false;
+}
+
+static int sleep_once(rill_receiver *receiver, int64_t deadline)
+{
+    rill_object listen = RILL_NO_OBJECT;
+    int code = receiver->transport == RILL_INPROC ? RILL_OK : rill_event_prepare(&receiver->event, &listen);
+    if (code != RILL_OK)
+        return code;
+    if (interrupted(receiver))
+        return RILL_OK;
+    return receiver->source->sleep(receiver->state, listen, deadline, &receiver->waits);
+}
+
+/* An empty queue, and no time to wait: the system may know more. */
+static int ask_once(rill_receiver *receiver)
+{
+    int code = receiver->source->absorb(receiver->state);
+    if (code != RILL_OK && code != RILL_EDISCONNECTED)
+        return code;
+    return receiver->source->next(receiver->state);
+}
+
+static int wait_until(rill_receiver *receiver, int64_t deadline)
+{
+    bool asked = false;
+    for (;;) {
+        int code = receiver->source->next(receiver->state);
+        if (code != RILL_EEMPTY)
+            return code;
+        if (rill_interrupt_take(&receiver->interrupted, &receiver->event))
+            return RILL_EINTERRUPTED;
+        if (deadline != RILL_FOREVER && (deadline == RILL_NOW || rill_port_clock() >= deadline)) {
+            code = asked ? RILL_EEMPTY : ask_once(receiver);
+            return code == RILL_EEMPTY && deadline != RILL_NOW ? RILL_ETIMEDOUT : code;
+        }
+        if (spin(receiver, deadline))
+            continue;
+        code = sleep_once(receiver, deadline);
+        asked = code == RILL_ETIMEDOUT;
+        if (code != RILL_OK && code != RILL_ETIMEDOUT && code != RILL_EINTERRUPTED)
+            return code;
+    }
+}
+
+/* The message that is there or the first to come. */
+static int await_message(rill_receiver *receiver, int64_t deadline)
+{
+    int code = receiver->source->next(receiver->state);
+    return code == RILL_EEMPTY ? wait_until(receiver, deadline) : code;
+}
+
+static int take_one(rill_receiver *receiver, rill_message **message)
+{
+    uint64_t size = receiver->source->size(receiver->state);
+    int code = receiver->source->take(receiver->state, message);
+    if (code == RILL_OK) {
+        receiver->messages++;
+        receiver->bytes += size;
+    }
+    return code;
+}
+
+/* ---- the calls ---- */
+
+int rill_recv_until(rill_receiver *receiver, int64_t deadline, rill_message **message)
+{
+    if (!message || deadline < 0)
+        return RILL_EINVAL;
+    int code = enter(receiver);
+    if (code != RILL_OK)
+        return code;
+    code = await_message(receiver, deadline);
+    if (code == RILL_OK)
+        code = take_one(receiver, message);
+    return leave(receiver, code);
+}
+
+int rill_recv(rill_receiver *receiver, rill_message **message)
+{
+    return rill_recv_until(receiver, RILL_FOREVER, message);
+}
+
+int rill_try_recv(rill_receiver *receiver, rill_message **message)
+{
+    return rill_recv_until(receiver, RILL_NOW, message);
+}
+
+int rill_recv_timeout(rill_receiver *receiver, int64_t timeout, rill_message **message)
+{
+    if (timeout < 0)
+        return RILL_EINVAL;
+    int64_t now = rill_port_clock();
+    int64_t deadline = timeout > RILL_FOREVER - now ? RILL_FOREVER : now + timeout;
+    return rill_recv_until(receiver, deadline, message);
+}
+
+int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64_t deadline, size_t *size)
+{
+    if (!size || (!buffer && capacity) || capacity > SIZE_MAX / 2 || deadline < 0)
+        return RILL_EINVAL;
+    int code = enter(receiver);
+    if (code != RILL_OK)
+        return code;
+    code = await_message(receiver, deadline);
+    if (code != RILL_OK)
+        return leave(receiver, code);
+    *size = (size_t)receiver->source->size(receiver->state);
+    if (*size > capacity)
+        return leave(receiver, RILL_EMSGSIZE);
+    receiver->source->take_into(receiver->state, buffer);
+    receiver->messages++;
+    receiver->bytes += *size;
+    return leave(receiver, RILL_OK);
+}
+
+/* On a socket only the system knows what is at hand. */
+static int next_at_hand(rill_receiver *receiver)
+{
+    int code = receiver->source->next(receiver->state);
+    return code == RILL_EEMPTY && receiver->transport == RILL_SOCKET ? ask_once(receiver) : code;
+}
+
+int rill_recv_many(rill_receiver *receiver, int64_t deadline, rill_message **messages, size_t capacity, size_t *count)
+{
+    if (!messages || !count || capacity == 0 || deadline < 0)
+        return RILL_EINVAL;
+    int code = enter(receiver);
+    if (code != RILL_OK)
+        return code;
+    code = await_message(receiver, deadline);
+    if (code == RILL_OK)
+        code = take_one(receiver, &messages[0]);
+    if (code != RILL_OK)
+        return leave(receiver, code);
+    size_t taken = 1;
+    while (taken < capacity && next_at_hand(receiver) == RILL_OK && take_one(receiver, &messages[taken]) == RILL_OK)
+        taken++;
+    *count = taken;
+    return leave(receiver, RILL_OK);
+}
+
+int64_t rill_clock(void)
+{
+    return rill_port_clock();
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "../shm/wake.h"
+#include "channel.h"
+#include "lane.h"
+#include "process.h"
+#include "queue.h"
+#include "stream.h"
+
+#define BY_POLICY INT64_C(-1) /* as a deadline: what the channel's options say */
+
+/* ---- the lane of this process ---- */
+
+/* The first use in the child of a fork: the lane, the event and perhaps a locked lock are the parent's. */
+static void inherit(struct rill_endpoint *endpoint)
+{
+    rill_process_lock();
+    uint32_t generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    if (atomic_load_explicit(&endpoint->generation, memory_order_relaxed) != generation) {
+        struct rill_lane *lane = atomic_exchange_explicit(&endpoint->lane, NULL, memory_order_relaxed);
+        if (lane)
+            rill_lane_abandon(lane);
+        endpoint->retired = NULL;
+        endpoint->stream = 0;
+        (void)pthread_mutex_init(&endpoint->lock, NULL);
+        atomic_store_explicit(&endpoint->spin_turn, 0, memory_order_relaxed);
+        rill_port_close(atomic_exchange_explicit(&endpoint->event, RILL_NO_OBJECT, memory_order_relaxed));
+        atomic_store_explicit(&endpoint->generation, generation, memory_order_release);
+    }
+    rill_process_unlock();
+}
+
+static inline void check_process(struct rill_endpoint *endpoint)
+{
+    if (atomic_load_explicit(&endpoint->generation, memory_order_acquire) != atomic_load_explicit(&rill_generation, memory_order_relaxed))
+        inherit(endpoint);
+}
+
+static int make_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
+{
+    (void)pthread_mutex_lock(&endpoint->lock);
+    int code = RILL_OK;
+    *lane = atomic_load_explicit(&endpoint->lane, memory_order_relaxed);
+    if (!*lane)
+        code = rill_lane_create(endpoint->core->page, endpoint->socket, lane);
+    if (code == RILL_OK)
+        atomic_store_explicit(&endpoint->lane, *lane, memory_order_release);
+    (void)pthread_mutex_unlock(&endpoint->lock);
+    return code;
+}
+
+static inline int current_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
+{
+    *lane = atomic_load_explicit(&endpoint->lane, memory_order_acquire);
+    if (!*lane)
+        return make_lane(endpoint, lane);
+    return rill_lane_was_lost(*lane) ? rill_lane_announce_again(*lane, endpoint->socket) : RILL_OK;
+}
+
+/* The receiver gave the lane up. Other threads may still be inside, so it is freed with the endpoint. */
+static void retire_lane(struct rill_endpoint *endpoint, struct rill_lane *lane)
+{
+    (void)pthread_mutex_lock(&endpoint->lock);
+    if (atomic_load_explicit(&endpoint->lane, memory_order_relaxed) == lane) {
+        atomic_store_explicit(&endpoint->lane, NULL, memory_order_release);
+        rill_own_remove(lane);
+        lane->next_own = endpoint->retired;
+        endpoint->retired = lane;
+    }
+    (void)pthread_mutex_unlock(&endpoint->lock);
+}
+
+/* ---- room ---- */
+
+/* What a message may count at most: the receiver counts it by the same rule, with or without a ticket. */
+static uint64_t heaviest(uint64_t size)
+{
+    return rill_ring_padded(size) + RILL_HEADER_BYTES + RILL_TICKET_BYTES + sizeof(struct rill_span);
+}
+
+static bool has_room(const struct rill_lane *lane, uint64_t limit, uint64_t weight)
+{
+    uint64_t queued = rill_lane_queued(lane);
+    return queued == 0 || (weight <= limit && queued <= limit - weight);
+}
+
+static bool spin_for_room(struct rill_endpoint *endpoint, const struct rill_lane *lane, uint64_t weight, int64_t deadline)
+{
+    if (atomic_exchange_explicit(&endpoint->spin_turn, 1, memory_order_acquire))
+        return false; /* another thread spins already */
+    int64_t budget = rill_spin_budget(&endpoint->spin);
+    bool found = false;
+    if (budget) {
+        int64_t end = rill_port_clock() + budget;
+        end = end > deadline ? deadline : end;
+        do {
+            for (unsigned i = 0; i < RILL_SPIN_CHECKS && !found; i++) {
+                found = has_room(lane, endpoint->core->page->limit, weight);
+                rill_port_relax();
+            }
+        } while (!found && rill_port_clock() < end);
+        rill_spin_learn(&endpoint->spin, found);
+    }
+    atomic_store_explicit(&endpoint->spin_turn, 0, memory_order_release);
+    return found;
+}
+
+static int wait_for_room(struct rill_endpoint *endpoint, struct rill_lane *lane, uint64_t weight, int64_t deadline)
+{
+    if (rill_interrupt_take(&endpoint->interrupted, &endpoint->event))
+        return RILL_EINTERRUPTED;
+    if (rill_port_clock() >= deadline)
+        return RILL_ETIMEDOUT;
+    if (spin_for_room(endpoint, lane, weight, deadline))
+        return RILL_OK;
+    rill_object listen;
+    int code = rill_event_prepare(&endpoint->event, &listen);
+    if (code != RILL_OK || atomic_load_explicit(&endpoint->interrupted, memory_order_seq_cst))
+        return code;
+    /* Woken when half of the queue is free, so that a wakeup serves many messages. */
+    uint64_t limit = endpoint->core->page->limit;
+    uint64_t target = weight >= limit ? 0 : weight > limit / 2 ? limit - weight : limit / 2;
+    atomic_fetch_add_explicit(&endpoint->waits, 1, memory_order_relaxed);
+    code = rill_lane_wait_for_room(lane, endpoint->socket, target, listen, deadline);
+    return code == RILL_EINTERRUPTED || code == RILL_ETIMEDOUT ? RILL_OK : code; /* the caller looks once more, then comes back here */
+}
+
+/* ---- shared memory ---- */
+
+static inline bool is_closed(const struct rill_endpoint *endpoint)
+{
+    return atomic_load_explicit(&endpoint->core->page->closed, memory_order_acquire) != 0;
+}
+
+/* One attempt, without waking the receiver. RILL_LANE_REVOKED: in another lane. */
+static int try_put(struct rill_endpoint *endpoint, struct rill_lane *lane, const struct rill_bytes *parts, size_t count, uint64_t size)
+{
+    if (is_closed(endpoint))
+        return RILL_EBROKEN;
+    uint64_t limit = endpoint->core->page->limit;
+    if (limit && !has_room(lane, limit, heaviest(size)))
+        return RILL_EFULL;
+    struct rill_lane_ring *ring;
+    int code = rill_lane_hold(lane, &ring);
+    if (code != RILL_OK)
+        return code;
+    code = rill_lane_put(lane, ring, endpoint->socket, parts, count, size);
+    rill_lane_drop(ring);
+    return code;
+}
+
+static int wake(struct rill_endpoint *endpoint, struct rill_lane *lane)
+{
+    uint32_t due = rill_wake_due(lane->header, &lane->rung);
+    if (!due)
+        return RILL_OK;
+    atomic_fetch_add_explicit(&endpoint->wakeups, 1, memory_order_relaxed);
+    return rill_lane_ring_receiver(lane, endpoint->socket, due);
+}
+
+/* Puts one message, in a new lane if the receiver gave up the old one. *used is the lane that it went into, to be woken for. */
+static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline, struct rill_lane **used)
+{
+    for (;;) {
+        struct rill_lane *lane;
+        int code = current_lane(endpoint, &lane);
+        if (code != RILL_OK)
+            return code;
+        *used = lane;
+        code = try_put(endpoint, lane, parts, count, size);
+        if (code == RILL_EFULL && deadline != RILL_NOW) {
+            code = wake(endpoint, lane); /* what it did not hear of it cannot make room for */
+            if (code == RILL_OK)
+                code = wait_for_room(endpoint, lane, heaviest(size), deadline);
+            if (code == RILL_OK)
+                continue;
+        }
+        if (code != RILL_LANE_REVOKED)
+            return code;
+        retire_lane(endpoint, lane);
+    }
+}
+
+static int send_shared(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline)
+{
+    struct rill_lane *lane;
+    int code = put(endpoint, parts, count, size, deadline, &lane);
+    return code == RILL_OK ? wake(endpoint, lane) : code;
+}
+
+/* ---- all transports ---- */
+
+/* A send's deadline by the channel's options. */
+static int64_t policy_deadline(const struct rill_endpoint *endpoint)
+{
+    uint32_t on_full;
+    int64_t timeout;
+    if (endpoint->transport == RILL_INPROC) {
+        rill_queue_policy(endpoint->queue, &on_full, &timeout);
+    } else {
+        on_full = endpoint->core->page->on_full;
+        timeout = endpoint->core->page->send_timeout;
+    }
+    if (on_full != RILL_FULL_WAIT)
+        return RILL_NOW;
+    int64_t now = timeout == RILL_FOREVER ? 0 : rill_port_clock();
+    return timeout > RILL_FOREVER - now ? RILL_FOREVER : now + timeout;
+}
+
+static uint64_t largest(const struct rill_endpoint *endpoint)
+{
+    uint64_t max = endpoint->transport == RILL_INPROC ? rill_queue_max_message(endpoint->queue) : endpoint->core->page->max_message;
+    return max && max < SIZE_MAX / 2 ? max : SIZE_MAX / 2;
+}
+
+static int dispatch(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline)
+{
+    if (size > largest(endpoint))
+        return RILL_EMSGSIZE;
+    if (deadline == BY_POLICY)
+        deadline = policy_deadline(endpoint);
+    switch (endpoint->transport) {
+    case RILL_SHM:
+        return send_shared(endpoint, parts, count, size, deadline);
+    case RILL_SOCKET:
+        return rill_stream_send(endpoint, parts, count, size, deadline);
+    default:
+        return rill_queue_send(endpoint->queue, parts, count, size, deadline, endpoint);
+    }
+}
+
+/* Sums up and checks the parts. */
+static int total_size(const struct rill_bytes *parts, size_t count, uint64_t *size)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        if ((!parts[i].data && parts[i].size) || parts[i].size > SIZE_MAX / 2 - total)
+            return RILL_EINVAL;
+        total += parts[i].size;
+    }
+    *size = total;
+    return RILL_OK;
+}
+
+static int send_parts(rill_sender *sender, const struct rill_bytes *parts, size_t count, int64_t deadline)
+{
+    struct rill_endpoint *endpoint = rill_endpoint_of(sender);
+    uint64_t size;
+    if (!endpoint || (!parts && count) || total_size(parts, count, &size) != RILL_OK)
+        return RILL_EINVAL;
+    check_process(endpoint);
+    return dispatch(endpoint, parts, count, size, deadline);
+}
+
+int rill_send(rill_sender *sender, const void *data, size_t size)
+{
+    return send_parts(sender, &(struct rill_bytes){.data = data, .size = size}, 1, BY_POLICY);
+}
+
+int rill_send_until(rill_sender *sender, const void *data, size_t size, int64_t deadline)
+{
+    if (deadline < 0)
+        return RILL_EINVAL;
+    return send_parts(sender, &(struct rill_bytes){.data = data, .size = size}, 1, deadline);
+}
+
+int rill_send_parts(rill_sender *sender, const struct rill_bytes *parts, size_t count)
+{
+    return send_parts(sender, parts, count, BY_POLICY);
+}
+
+/* The receiver is woken once, behind the last message; and before any wait for room, by put. */
+static int send_many_shared(struct rill_endpoint *endpoint, const struct rill_bytes *messages, size_t count, size_t *sent)
+{
+    struct rill_lane *lane = NULL;
+    int code = RILL_OK;
+    int64_t deadline = policy_deadline(endpoint);
+    for (*sent = 0; *sent < count && code == RILL_OK;) {
+        struct rill_lane *used;
+        uint64_t size = messages[*sent].size;
+        code = size > largest(endpoint) ? RILL_EMSGSIZE : put(endpoint, &messages[*sent], 1, size, deadline, &used);
+        if (code == RILL_OK) {
+            lane = used;
+            ++*sent;
+        }
+    }
+    int woken = lane ? wake(endpoint, lane) : RILL_OK;
+    return code == RILL_OK ? woken : code;
+}
+
+int rill_send_many(rill_sender *sender, const struct rill_bytes *messages, size_t count, size_t *sent)
+{
+    size_t none;
+    size_t *done = sent ? sent : &none;
+    uint64_t all;
+    struct rill_endpoint *endpoint = rill_endpoint_of(sender);
+    if (!endpoint || (!messages && count) || total_size(messages, count, &all) != RILL_OK)
+        return RILL_EINVAL;
+    check_process(endpoint);
+    if (endpoint->transport == RILL_SHM)
+        return send_many_shared(endpoint, messages, count, done);
+    int code = RILL_OK;
+    for (*done = 0; *done < count && code == RILL_OK; *done += code == RILL_OK)
+        code = dispatch(endpoint, &messages[*done], 1, messages[*done].size, BY_POLICY);
+    return code;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How long to stay awake before sleeping. A wakeup costs both sides several microseconds, so a short spin pays when the other side is at
+ * work on another processor, and never otherwise. What paid lately decides: a spin that found something makes the next one long, one that did
+ * not halves it, down to none; then one in PROBE_EVERY waits tries again.
+ */
+#ifndef RILL_SPIN_H
+#define RILL_SPIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "port.h"
+
+#define RILL_SPIN_MOST INT64_C(50000)
+#define RILL_SPIN_LEAST INT64_C(2000)
+#define RILL_SPIN_PROBE_EVERY 128u
+#define RILL_SPIN_CHECKS 64 /* looks between two looks at the clock */
+
+struct rill_spin {
+    int64_t fixed;  /* the user's: -1 never, 0 adapt, else ns */
+    int64_t budget; /* ns */
+    uint32_t skipped;
+};
+
+static inline void rill_spin_start(struct rill_spin *spin, int64_t fixed)
+{
+    *spin = (struct rill_spin){.fixed = fixed, .budget = rill_port_single_processor() ? 0 : RILL_SPIN_MOST};
+}
+
+/* How long this wait may spin, ns. */
+static inline int64_t rill_spin_budget(struct rill_spin *spin)
+{
+    if (spin->fixed)
+        return spin->fixed < 0 ? 0 : spin->fixed;
+    if (spin->budget == 0 && ++spin->skipped % RILL_SPIN_PROBE_EVERY == 0)
+        return RILL_SPIN_LEAST;
+    return spin->budget;
+}
+
+static inline void rill_spin_learn(struct rill_spin *spin, bool paid)
+{
+    if (paid)
+        spin->budget = RILL_SPIN_MOST;
+    else
+        spin->budget = spin->budget / 2 >= RILL_SPIN_LEAST ? spin->budget / 2 : 0;
+}
+
+#endif
