@@ -155,11 +155,6 @@ void rill_interrupt_raise(_Atomic uint32_t *interrupted, _Atomic rill_object *ev
 
 /* ---- senders ---- */
 
-struct rill_endpoint *rill_endpoint_of(const rill_sender *sender)
-{
-    return sender && sender->magic == RILL_SENDER_MAGIC ? sender->endpoint : NULL;
-}
-
 static int wrap_endpoint(struct rill_endpoint *endpoint, rill_sender **sender)
 {
     rill_sender *made = calloc(1, sizeof *made);
@@ -199,6 +194,8 @@ int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **s
         free(endpoint);
         return code;
     }
+    uint64_t most = core->page->max_message;
+    endpoint->small_most = most && most < RILL_INLINE_MAX ? most : RILL_INLINE_MAX;
     endpoint->core = core;
     endpoint->socket = socket;
     return RILL_OK;
@@ -275,11 +272,6 @@ int rill_sender_interrupt(rill_sender *sender)
 
 /* ---- receivers ---- */
 
-bool rill_is_receiver(const rill_receiver *receiver)
-{
-    return receiver && receiver->magic == RILL_RECEIVER_MAGIC;
-}
-
 static rill_receiver *new_receiver(uint32_t transport, int64_t spin)
 {
     rill_receiver *made = calloc(1, sizeof *made);
@@ -305,7 +297,7 @@ int rill_receiver_make(struct rill_core *core, rill_object socket, rill_receiver
         struct rill_inbox *inbox = NULL;
         code = rill_inbox_create(core->page, socket, &inbox);
         made->source = &rill_inbox_source;
-        made->state = inbox;
+        made->state = made->inbox = inbox;
     } else {
         struct rill_stream *stream = NULL;
         code = rill_stream_create(core->page, socket, &stream);

@@ -24,6 +24,7 @@
 
 struct rill_queue;  /* inproc.c */
 struct rill_source; /* source.h */
+struct rill_inbox;  /* inbox.h */
 
 /* The control page, shared by both ends if one process holds both. */
 struct rill_core {
@@ -61,6 +62,7 @@ struct rill_endpoint {
     pthread_mutex_t lock;             /* making and replacing the lane; socket mode: messages of several pieces */
     struct rill_spin spin;            /* for room: used by the thread that holds spin_turn, the others do not spin */
     _Atomic uint32_t spin_turn;
+    uint64_t small_most;              /* messages up to this size can take the short way in send.c */
     uint64_t stream;                  /* socket mode: this process's name in pieces, 0 until used */
     _Atomic uint64_t messages, bytes; /* socket mode */
     _Atomic uint64_t wakeups, waits;
@@ -74,6 +76,7 @@ struct rill_receiver {
     rill_object socket;
     const struct rill_source *source; /* how its transport receives, */
     void *state;                  /* and on what: inbox, stream or queue */
+    struct rill_inbox *inbox;     /* the same, if it is one: for the short way in recv.c */
     uint32_t generation;          /* of the process that last used it */
     uint32_t forks;               /* of this process when it got the receiver */
     uint64_t reader;              /* what this process wrote into the page; 0: it has not received yet */
@@ -84,8 +87,15 @@ struct rill_receiver {
 };
 
 /* Both NULL-safe: the object, if it is one. */
-struct rill_endpoint *rill_endpoint_of(const rill_sender *sender);
-bool rill_is_receiver(const rill_receiver *receiver);
+static inline struct rill_endpoint *rill_endpoint_of(const rill_sender *sender)
+{
+    return sender && sender->magic == RILL_SENDER_MAGIC ? sender->endpoint : NULL;
+}
+
+static inline bool rill_is_receiver(const rill_receiver *receiver)
+{
+    return receiver && receiver->magic == RILL_RECEIVER_MAGIC;
+}
 
 /* Take over core and socket only on success. */
 int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **sender);

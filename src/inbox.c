@@ -760,6 +760,33 @@ static void consume(struct rill_inbox *inbox)
     reorder(inbox, ring);
 }
 
+bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
+{
+    struct rill_inring *ring = inbox->hot;
+    if (!ring || !inbox->hot_left || inbox->chosen)
+        return false;
+    struct rill_ring_reader *reader = &ring->reader;
+    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
+    uint64_t size = RILL_HEADER_SIZE(word);
+    uint64_t length = RILL_HEADER_BYTES + rill_ring_padded(size);
+    bool inline_unstamped = (word & (RILL_HEADER_STAMPED | 7)) == RILL_KIND_INLINE;
+    if (!inline_unstamped || size > RILL_INLINE_MAX || size > inbox->max_message || length > reader->size - reader->position - RILL_LINK_BYTES)
+        return false;
+    rill_message *made = rill_message_make(size);
+    if (!made)
+        return false;
+    memcpy(rill_message_bytes(made), reader->block + reader->position + RILL_HEADER_BYTES, size);
+    *message = made;
+    struct rill_inlane *lane = ring->lane;
+    inbox->hot_left--;
+    reader->position += length;
+    lane->consumed += length;
+    lane->consumed_messages++;
+    if (lane->consumed - lane->published >= PUBLISH_EVERY)
+        publish(inbox, lane);
+    return true;
+}
+
 static int take(void *state, rill_message **message)
 {
     struct rill_inbox *inbox = state;

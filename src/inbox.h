@@ -94,6 +94,10 @@ void rill_inbox_destroy(struct rill_inbox *inbox);
 /* In the child of a fork, before its first use there. */
 int rill_inbox_inherit(struct rill_inbox *inbox);
 
+/* Takes the next message if that is simple: a small one right behind the last, from the ring that was alone at the last look. False: no such
+ * message, or not simple; nothing changed. */
+bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message);
+
 /* Gives a block back to the lane's owner. Any thread. */
 void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
 void rill_inlane_release(struct rill_inlane *lane);

@@ -272,17 +272,6 @@ static void gather(unsigned char *target, const struct rill_bytes *parts, size_t
     }
 }
 
-static void count_sent(struct rill_lane_ring *ring, uint64_t size, uint64_t weight)
-{
-    uint64_t sent = atomic_load_explicit(&ring->sent, memory_order_relaxed) + weight;
-    atomic_store_explicit(&ring->sent, sent, memory_order_relaxed);
-    atomic_store_explicit(&ring->control->sent_weight, sent, memory_order_relaxed);
-    ring->messages++;
-    ring->bytes += size;
-    atomic_store_explicit(&ring->control->sent_messages, ring->messages, memory_order_relaxed);
-    atomic_store_explicit(&ring->control->sent_bytes, ring->bytes, memory_order_relaxed);
-}
-
 /* Makes room in the ring for a record with this payload; gives its length and ticket. */
 static int prepare(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, uint64_t payload, uint64_t *length, uint64_t *ticket)
 {
@@ -307,7 +296,7 @@ static int put_inline(struct rill_lane *lane, struct rill_lane_ring *ring, rill_
     gather(rill_ring_payload(&ring->writer, ticket), parts, count);
     if (!rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket))
         return RILL_LANE_REVOKED;
-    count_sent(ring, size, rill_record_weight(RILL_KIND_INLINE, length, size));
+    rill_lane_count_sent(ring, size, rill_record_weight(RILL_KIND_INLINE, length, size));
     return RILL_OK;
 }
 
@@ -370,7 +359,7 @@ static int put_large(struct rill_lane *lane, struct rill_lane_ring *ring, rill_o
     if (code != RILL_OK)
         free_large(lane, span.offset);
     else
-        count_sent(ring, size, rill_record_weight(RILL_KIND_LARGE, length, size));
+        rill_lane_count_sent(ring, size, rill_record_weight(RILL_KIND_LARGE, length, size));
     return code;
 }
 

@@ -36,7 +36,6 @@ struct rill_lane_ring {
     struct rill_ring_writer writer;  /* the holder's */
     struct rill_ring_control *control;
     _Atomic uint64_t sent;           /* bytes of records committed, as the queue's limit counts them; written by the holder */
-    uint64_t messages, bytes;        /* the holder's, for statistics */
 };
 
 struct rill_lane {
@@ -55,6 +54,8 @@ struct rill_lane {
     size_t spare_first, spare_count, spare_capacity;
     uint64_t ring_bytes;        /* in all blocks of rings, spare ones included */
     uint64_t keep_bytes;        /* so much of them is kept for reuse; what is more was a burst and goes back to the system */
+
+    _Atomic uint64_t consumed_seen; /* `consumed` when last read: while that is enough, its line stays where it is */
 
     uint64_t id;                /* random: names the lane in packets until it has a number; only its receiver learns it */
     struct rill_identity identity;
@@ -98,6 +99,16 @@ void rill_lane_keep(struct rill_lane *lane, rill_object handle);
 /* Gives a ring that nobody else holds, made if need be. RILL_LANE_REVOKED, RILL_ENOMEM … */
 int rill_lane_hold(struct rill_lane *lane, struct rill_lane_ring **ring);
 
+/* Tries for a ring that is free just now, the only one there is being the common case: NULL leaves the rest to rill_lane_hold. */
+static inline struct rill_lane_ring *rill_lane_try_only_ring(struct rill_lane *lane)
+{
+    struct rill_lane_ring *ring = &lane->rings[0];
+    if (atomic_load_explicit(&lane->ring_count, memory_order_relaxed) != 1 || atomic_load_explicit(&ring->held, memory_order_relaxed) != 0 ||
+        atomic_exchange_explicit(&ring->held, 1, memory_order_acquire) != 0) /* partner: rill_lane_drop */
+        return NULL;
+    return ring;
+}
+
 static inline void rill_lane_drop(struct rill_lane_ring *ring)
 {
     atomic_store_explicit(&ring->held, 0, memory_order_release); /* partner: the exchange in rill_lane_hold */
@@ -107,6 +118,20 @@ static inline void rill_lane_drop(struct rill_lane_ring *ring)
 static inline uint64_t rill_record_weight(unsigned kind, uint64_t length, uint64_t size)
 {
     return kind == RILL_KIND_LARGE ? length + size : length;
+}
+
+static inline void rill_lane_raise(_Atomic uint64_t *count, uint64_t by)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+/* Notes what the holder has committed. The counts in shared memory are for statistics, the private one for the limit. */
+static inline void rill_lane_count_sent(struct rill_lane_ring *ring, uint64_t size, uint64_t weight)
+{
+    rill_lane_raise(&ring->sent, weight);
+    rill_lane_raise(&ring->control->sent_weight, weight);
+    rill_lane_raise(&ring->control->sent_messages, 1);
+    rill_lane_raise(&ring->control->sent_bytes, size);
 }
 
 /* Puts one message of `size` bytes, in `count` parts, into a held ring. RILL_LANE_REVOKED, RILL_ENOMEM, RILL_EBROKEN: nothing was sent. */

@@ -45,7 +45,7 @@ int rill_port_memory_size(rill_object memory, uint64_t *size);
 /* Makes it larger; the new part is zero and not committed: to touch it may kill the process where memory is short. */
 int rill_port_memory_grow(rill_object memory, uint64_t size);
 
-/* After this, touching the range cannot fail for lack of memory. */
+/* After this, touching the range cannot fail for lack of memory. RILL_ENOMEM where there is none, before the system starts to kill for it (best effort). */
 int rill_port_memory_commit(rill_object memory, uint64_t offset, uint64_t size);
 
 /* Gives the range's memory back to the system; it reads as zero and is not committed. Failure is harmless and not told. */

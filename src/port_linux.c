@@ -8,6 +8,9 @@
 #include <poll.h>
 #include <sched.h>
 #include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -125,9 +128,73 @@ int rill_port_memory_grow(rill_object memory, uint64_t size)
     return result == 0 ? RILL_OK : code_of_errno(errno);
 }
 
+/* ---- is there memory? ----
+ * fallocate does not fail in time: where memory runs out it takes what there is, and the kernel kills a process, perhaps another one. A memory cgroup
+ * kills as well. So both are asked before more than a little is taken. It is a best effort: others take memory at the same time. */
+
+#define ASK_EVERY ((uint64_t)4 << 20)
+#define LEAVE_FREE ((uint64_t)64 << 20)
+
+static bool read_file(const char *path, char *text, size_t capacity)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t size = read(fd, text, capacity - 1);
+    rill_port_close(fd);
+    if (size <= 0)
+        return false;
+    text[size] = 0;
+    return true;
+}
+
+static uint64_t kilobytes_of(const char *text, const char *field)
+{
+    const char *found = strstr(text, field);
+    return found ? strtoull(found + strlen(field), NULL, 10) : 0;
+}
+
+static uint64_t system_memory_left(void)
+{
+    char text[2048];
+    if (!read_file("/proc/meminfo", text, sizeof text))
+        return UINT64_MAX;
+    return (kilobytes_of(text, "MemAvailable:") + kilobytes_of(text, "SwapFree:")) << 10;
+}
+
+/* What this process's own cgroup (version 2) leaves; UINT64_MAX where there is no limit or no way to know. */
+static uint64_t cgroup_memory_left(void)
+{
+    char group[1024], path[1200], most[32], now[32];
+    if (!read_file("/proc/self/cgroup", group, sizeof group) || strncmp(group, "0::", 3) != 0)
+        return UINT64_MAX;
+    group[strcspn(group, "\n")] = 0;
+    (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group + 3);
+    if (!read_file(path, most, sizeof most) || most[0] < '0' || most[0] > '9')
+        return UINT64_MAX;
+    (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", group + 3);
+    if (!read_file(path, now, sizeof now))
+        return UINT64_MAX;
+    uint64_t limit = strtoull(most, NULL, 10), used = strtoull(now, NULL, 10);
+    return limit > used ? limit - used : 0;
+}
+
+static bool memory_is_there(uint64_t size)
+{
+    static _Atomic uint64_t unasked; /* bytes taken since this process asked last */
+    if (atomic_fetch_add_explicit(&unasked, size, memory_order_relaxed) + size < ASK_EVERY)
+        return true;
+    uint64_t system = system_memory_left(), group = cgroup_memory_left();
+    uint64_t left = system < group ? system : group;
+    if (left < LEAVE_FREE || left - LEAVE_FREE < size)
+        return false; /* still unasked: the next call asks again */
+    atomic_store_explicit(&unasked, 0, memory_order_relaxed);
+    return true;
+}
+
 int rill_port_memory_commit(rill_object memory, uint64_t offset, uint64_t size)
 {
-    if (offset > INT64_MAX || size > INT64_MAX - offset)
+    if (offset > INT64_MAX || size > INT64_MAX - offset || !memory_is_there(size))
         return RILL_ENOMEM;
     int result;
     do

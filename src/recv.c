@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "channel.h"
 #include "inbox.h"
+#include "message.h"
 #include "process.h"
 #include "source.h"
 
@@ -152,13 +153,18 @@ static int take_one(rill_receiver *receiver, rill_message **message)
 
 /* ---- the calls ---- */
 
-int rill_recv_until(rill_receiver *receiver, int64_t deadline, rill_message **message)
+static inline int receive(rill_receiver *receiver, int64_t deadline, rill_message **message)
 {
     if (!message || deadline < 0)
         return RILL_EINVAL;
     int code = enter(receiver);
     if (code != RILL_OK)
         return code;
+    if (receiver->inbox && rill_inbox_take_simple(receiver->inbox, message)) {
+        receiver->messages++;
+        receiver->bytes += (*message)->size;
+        return leave(receiver, RILL_OK);
+    }
     code = await_message(receiver, deadline);
     if (code == RILL_OK)
         code = take_one(receiver, message);
@@ -167,12 +173,17 @@ int rill_recv_until(rill_receiver *receiver, int64_t deadline, rill_message **me
 
 int rill_recv(rill_receiver *receiver, rill_message **message)
 {
-    return rill_recv_until(receiver, RILL_FOREVER, message);
+    return receive(receiver, RILL_FOREVER, message);
 }
 
 int rill_try_recv(rill_receiver *receiver, rill_message **message)
 {
-    return rill_recv_until(receiver, RILL_NOW, message);
+    return receive(receiver, RILL_NOW, message);
+}
+
+int rill_recv_until(rill_receiver *receiver, int64_t deadline, rill_message **message)
+{
+    return receive(receiver, deadline, message);
 }
 
 int rill_recv_timeout(rill_receiver *receiver, int64_t timeout, rill_message **message)
@@ -181,7 +192,7 @@ int rill_recv_timeout(rill_receiver *receiver, int64_t timeout, rill_message **m
         return RILL_EINVAL;
     int64_t now = rill_port_clock();
     int64_t deadline = timeout > RILL_FOREVER - now ? RILL_FOREVER : now + timeout;
-    return rill_recv_until(receiver, deadline, message);
+    return receive(receiver, deadline, message);
 }
 
 int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64_t deadline, size_t *size)
