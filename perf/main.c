@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* rill-perf: what rill does on this machine, beside what the machine can do. */
+#include "perf/bench.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(const struct options *options);
+    const char *question;
+} benches[] = {
+    {"throughput", bench_throughput, "one way: messages and bytes a second"},
+    {"latency", bench_latency, "there and back, both sides awake"},
+    {"wakeup", bench_wakeup, "one way to a receiver asleep for over 1 ms; and what a blocked receiver costs"},
+    {"fanin", bench_fanin, "several producers, one receiver"},
+    {"create", bench_create, "make a channel, send and receive one message, close both ends"},
+    {"burst", bench_burst, "memory of a queue that nobody receives from, and after it was drained"},
+    {"syscalls", bench_syscalls, "system calls a message (needs strace)"},
+    {"limit", bench_limit, "the machine: cacheline, ring, socket, socket_wake, eventfd_wake, futex_wake, memcpy, read"},
+};
+
+static void print_help(void)
+{
+    printf("usage: rill-perf BENCH [OPTION VALUE]...\n\n");
+    for (size_t i = 0; i < COUNT_OF(benches); i++)
+        printf("  %-11s %s\n", benches[i].name, benches[i].question);
+    printf(
+        "\n"
+        "  --transport shm|socket|inproc|all   which of rill's transports (shm); several with commas; inproc runs threads\n"
+        "  --placement split|same|none         two processors, one, or wherever the system puts them (split)\n"
+        "  --size N,N...                       bytes of a message; K, M, G stand for powers of 1,024\n"
+        "  --limit BYTES                       queue limit, with waiting sends; 0: none (throughput, fanin: "
+        "RILL_PIPELINE_LIMIT)\n"
+        "  --seconds S                         length of a run (1)\n"
+        "  --runs R                            figures are medians of so many (3)\n"
+        "  --format table|tsv|json             tsv: bench variant transport placement size metric value unit\n"
+        "  --producers N                       fanin (4)\n"
+        "  --bytes N                           burst (4G)\n"
+        "  --batch N                           throughput: so many messages with each call\n"
+        "  --messages N                        throughput, latency, create: so many, instead of --seconds; syscalls: the "
+        "difference\n"
+        "  --variant NAME,NAME...              limit: only these\n"
+        "  --bare                              throughput, latency, wakeup: the bare ring and socket of limit in turn with them\n"
+        "\n"
+        "What is compared runs in turn, run by run. A split row has cacheline_ns, the mean of the round trip of a cache line "
+        "just\n"
+        "before and after: below 150 the processors are near, above 200 far, and figures compare within one class only. A\n"
+        "run in which the class changed is repeated; a median is of the runs of the class that was seen most.\n");
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help();
+        return argc < 2 ? 2 : 0;
+    }
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0) {
+            print_help();
+            return 0;
+        }
+    for (size_t i = 0; i < COUNT_OF(benches); i++)
+        if (strcmp(argv[1], benches[i].name) == 0) {
+            options_parse(argc - 2, argv + 2, &options);
+            report_begin(options.format);
+            int result = benches[i].run(&options);
+            report_end();
+            return result;
+        }
+    fprintf(stderr, "rill-perf: no bench '%s' (see --help)\n", argv[1]);
+    return 2;
+}
