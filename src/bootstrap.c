@@ -29,7 +29,7 @@ static int check_receiver(const rill_receiver *receiver)
     if (receiver->transport == RILL_INPROC)
         return RILL_ENOTSUP;
     bool used = receiver->reader != 0 || atomic_load_explicit(&receiver->busy, memory_order_relaxed) ||
-                receiver->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed);
+                receiver->owner != atomic_load_explicit(&rill_generation, memory_order_relaxed);
     return used ? RILL_EBUSY : RILL_OK;
 }
 

@@ -281,7 +281,7 @@ static rill_receiver *new_receiver(uint32_t transport, int64_t spin)
     made->transport = transport;
     made->socket = RILL_NO_OBJECT;
     atomic_init(&made->event, RILL_NO_OBJECT);
-    made->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    made->owner = atomic_load_explicit(&rill_generation, memory_order_relaxed);
     made->forks = atomic_load_explicit(&rill_forks, memory_order_relaxed);
     rill_spin_start(&made->spin, spin);
     return made;
@@ -340,7 +340,7 @@ void rill_receiver_dispose(rill_receiver *receiver, bool closing)
 /* A process that forked since it got the receiver and has not received leaves it to the child: nobody can know better. */
 static bool closes_channel(const rill_receiver *receiver)
 {
-    if (receiver->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed))
+    if (receiver->owner != atomic_load_explicit(&rill_generation, memory_order_relaxed))
         return false;
     return receiver->reader != 0 || receiver->forks == atomic_load_explicit(&rill_forks, memory_order_relaxed);
 }
@@ -356,7 +356,7 @@ static int let_go(rill_receiver **receiver, bool closing)
     if (!rill_is_receiver(leaving))
         return RILL_EINVAL;
     bool ends = closing && closes_channel(leaving);
-    if (!ends && leaving->reader && leaving->generation == atomic_load_explicit(&rill_generation, memory_order_relaxed))
+    if (!ends && leaving->reader && leaving->owner == atomic_load_explicit(&rill_generation, memory_order_relaxed))
         atomic_store_explicit(&leaving->core->page->reader, 0, memory_order_release); /* free for the child */
     rill_receiver_dispose(leaving, ends);
     return RILL_OK;

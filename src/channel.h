@@ -77,7 +77,8 @@ struct rill_receiver {
     const struct rill_source *source; /* how its transport receives, */
     void *state;                  /* and on what: inbox, stream or queue */
     struct rill_inbox *inbox;     /* the same, if it is one: for the short way in recv.c */
-    uint32_t generation;          /* of the process that last used it */
+    uint32_t owner;               /* generation of the process that made it or took it over */
+    uint32_t generation;          /* the same once that process has received, before that another */
     uint32_t forks;               /* of this process when it got the receiver */
     uint64_t reader;              /* what this process wrote into the page; 0: it has not received yet */
     _Atomic uint32_t interrupted;

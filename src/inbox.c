@@ -772,7 +772,7 @@ bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
     bool inline_unstamped = (word & (RILL_HEADER_STAMPED | 7)) == RILL_KIND_INLINE;
     if (!inline_unstamped || size > RILL_INLINE_MAX || size > inbox->max_message || length > reader->size - reader->position - RILL_LINK_BYTES)
         return false;
-    rill_message *made = rill_message_make(size);
+    rill_message *made = size <= RILL_MESSAGE_SMALL_MOST ? rill_message_make_small(size) : rill_message_make(size);
     if (!made)
         return false;
     memcpy(rill_message_bytes(made), reader->block + reader->position + RILL_HEADER_BYTES, size);

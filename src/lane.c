@@ -236,8 +236,7 @@ static struct rill_lane_ring *try_rings(struct rill_lane *lane, uint32_t count)
     uint32_t start = count == 1 ? 0 : (uint32_t)((uintptr_t)pthread_self() >> 12) % count; /* a thread comes back to its ring */
     for (uint32_t i = 0; i < count; i++) {
         struct rill_lane_ring *ring = &lane->rings[(start + i) % count];
-        if (atomic_load_explicit(&ring->held, memory_order_relaxed) == 0 &&
-            atomic_exchange_explicit(&ring->held, 1, memory_order_acquire) == 0) /* partner: rill_lane_drop */
+        if (rill_lane_try_ring(ring))
             return ring;
     }
     return NULL;

@@ -99,19 +99,29 @@ void rill_lane_keep(struct rill_lane *lane, rill_object handle);
 /* Gives a ring that nobody else holds, made if need be. RILL_LANE_REVOKED, RILL_ENOMEM … */
 int rill_lane_hold(struct rill_lane *lane, struct rill_lane_ring **ring);
 
-/* Tries for a ring that is free just now, the only one there is being the common case: NULL leaves the rest to rill_lane_hold. */
+/* Takes a ring if nobody holds it. A process of one thread needs no exchange: a signal handler that sends in between has dropped the ring again
+ * before this goes on, and a thread that is started later sees what was stored before. */
+static inline bool rill_lane_try_ring(struct rill_lane_ring *ring)
+{
+    if (atomic_load_explicit(&ring->held, memory_order_relaxed) != 0)
+        return false;
+    if (rill_port_single_threaded()) {
+        atomic_store_explicit(&ring->held, 1, memory_order_relaxed);
+        return true;
+    }
+    return atomic_exchange_explicit(&ring->held, 1, memory_order_acquire) == 0; /* partner: rill_lane_drop */
+}
+
+/* The lane's ring if it is the only one and free, the common case: NULL leaves the rest to rill_lane_hold. */
 static inline struct rill_lane_ring *rill_lane_try_only_ring(struct rill_lane *lane)
 {
-    struct rill_lane_ring *ring = &lane->rings[0];
-    if (atomic_load_explicit(&lane->ring_count, memory_order_relaxed) != 1 || atomic_load_explicit(&ring->held, memory_order_relaxed) != 0 ||
-        atomic_exchange_explicit(&ring->held, 1, memory_order_acquire) != 0) /* partner: rill_lane_drop */
-        return NULL;
-    return ring;
+    bool only = atomic_load_explicit(&lane->ring_count, memory_order_relaxed) == 1;
+    return only && rill_lane_try_ring(&lane->rings[0]) ? &lane->rings[0] : NULL;
 }
 
 static inline void rill_lane_drop(struct rill_lane_ring *ring)
 {
-    atomic_store_explicit(&ring->held, 0, memory_order_release); /* partner: the exchange in rill_lane_hold */
+    atomic_store_explicit(&ring->held, 0, memory_order_release); /* partner: rill_lane_try_ring */
 }
 
 /* What a message counts in the queue's limit: the same for sender and receiver. */

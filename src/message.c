@@ -7,27 +7,19 @@
 #include "inbox.h"
 #include "process.h"
 
-/* Each thread keeps a few closed messages of two sizes for the next ones that it receives: a general allocator takes as long for one as
- * the ring takes to bring it. */
-enum { SMALL = 0, MEDIUM = 1, CLASSES = 2, NO_CLASS = 2 };
-static const uint64_t class_size[CLASSES] = {256, RILL_INLINE_MAX + 64};
-static const unsigned class_keeps[CLASSES] = {64, 32};
+static const uint64_t class_size[RILL_MESSAGE_CLASSES] = {RILL_MESSAGE_SMALL_MOST, RILL_INLINE_MAX + 64};
+static const unsigned class_keeps[RILL_MESSAGE_CLASSES] = {64, 32};
 
-struct cache {
-    rill_message *list[CLASSES];
-    unsigned count[CLASSES];
-};
-
-static _Thread_local struct cache *own_cache;
+_Thread_local struct rill_message_cache *rill_message_cache RILL_OWN_TLS;
 static pthread_key_t cache_key;
 static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
 static bool cache_usable;
 
 static void drop_cache(void *argument)
 {
-    struct cache *cache = argument;
-    own_cache = NULL;
-    for (unsigned i = 0; i < CLASSES; i++) {
+    struct rill_message_cache *cache = argument;
+    rill_message_cache = NULL;
+    for (unsigned i = 0; i < RILL_MESSAGE_CLASSES; i++) {
         while (cache->list[i]) {
             rill_message *message = cache->list[i];
             cache->list[i] = message->next;
@@ -42,35 +34,35 @@ static void make_key(void)
     cache_usable = pthread_key_create(&cache_key, drop_cache) == 0;
 }
 
-static struct cache *make_cache(void)
+static struct rill_message_cache *make_cache(void)
 {
     if (pthread_once(&cache_once, make_key) != 0 || !cache_usable)
         return NULL;
-    struct cache *cache = calloc(1, sizeof *cache);
+    struct rill_message_cache *cache = calloc(1, sizeof *cache);
     if (cache && pthread_setspecific(cache_key, cache) != 0) {
         free(cache);
         cache = NULL;
     }
-    own_cache = cache;
+    rill_message_cache = cache;
     return cache;
 }
 
 static unsigned class_of(uint64_t size)
 {
-    return size <= class_size[SMALL] ? SMALL : size <= class_size[MEDIUM] ? MEDIUM : NO_CLASS;
+    return size <= class_size[RILL_MESSAGE_SMALL] ? RILL_MESSAGE_SMALL : size <= class_size[RILL_MESSAGE_MEDIUM] ? RILL_MESSAGE_MEDIUM : RILL_MESSAGE_NO_CLASS;
 }
 
 rill_message *rill_message_make(uint64_t size)
 {
     unsigned class = class_of(size);
     rill_message *message = NULL;
-    struct cache *cache = own_cache;
-    if (class != NO_CLASS && cache && cache->list[class]) {
+    struct rill_message_cache *cache = rill_message_cache;
+    if (class != RILL_MESSAGE_NO_CLASS && cache && cache->list[class]) {
         message = cache->list[class];
         cache->list[class] = message->next;
         cache->count[class]--;
     } else {
-        uint64_t capacity = class == NO_CLASS ? size : class_size[class];
+        uint64_t capacity = class == RILL_MESSAGE_NO_CLASS ? size : class_size[class];
         if (capacity > SIZE_MAX / 2)
             return NULL;
         message = malloc(sizeof *message + (size_t)capacity);
@@ -88,12 +80,14 @@ rill_message *rill_message_make(uint64_t size)
 void rill_message_free(rill_message *message)
 {
     unsigned class = message->capacity_class;
-    struct cache *cache = own_cache;
+    struct rill_message_cache *cache = rill_message_cache;
     message->magic = 0;
-    if (class == NO_CLASS || (!cache && !(cache = make_cache())) || cache->count[class] == class_keeps[class]) {
+    if (class == RILL_MESSAGE_NO_CLASS || (!cache && !(cache = make_cache())) || cache->count[class] == class_keeps[class]) {
         free(message);
         return;
     }
+    message->data = rill_message_bytes(message);
+    message->lane = NULL;
     message->next = cache->list[class];
     cache->list[class] = message;
     cache->count[class]++;

@@ -111,7 +111,6 @@ void rill_port_event_clear(rill_object event);
 
 int64_t rill_port_clock(void);
 bool rill_port_random(void *bytes, size_t size);
-bool rill_port_single_threaded(void); /* certain that this process has one thread; "no" if unsure */
 bool rill_port_single_processor(void); /* this thread can run on one processor only */
 void rill_port_relax(void);            /* in a spin loop */
 void rill_port_yield(void);
@@ -119,5 +118,16 @@ void rill_port_inherit(rill_object object, bool inherit); /* whether a started p
 
 /* Starts a program that keeps these objects under their present names. */
 int rill_port_start(const char *path, char *const argv[], char *const envp[], const rill_object *objects, size_t count, pid_t *pid);
+
+/* Certain that this process has one thread? "No" if unsure. Asked at every send, so it stands here. */
+#if defined(__linux__)
+#include <sys/single_threaded.h>
+static inline bool rill_port_single_threaded(void)
+{
+    return __libc_single_threaded;
+}
+#else
+bool rill_port_single_threaded(void);
+#endif
 
 #endif

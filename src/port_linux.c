@@ -16,7 +16,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/single_threaded.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -479,11 +478,6 @@ bool rill_port_random(void *bytes, size_t size)
         }
     }
     return true;
-}
-
-bool rill_port_single_threaded(void)
-{
-    return __libc_single_threaded;
 }
 
 bool rill_port_single_processor(void)

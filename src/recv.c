@@ -33,24 +33,33 @@ static int inherit(rill_receiver *receiver)
     if (code != RILL_OK)
         return code;
     rill_port_close(atomic_exchange_explicit(&receiver->event, RILL_NO_OBJECT, memory_order_relaxed)); /* the parent's threads signal it */
-    receiver->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
     receiver->forks = atomic_load_explicit(&rill_forks, memory_order_relaxed);
     return RILL_OK;
 }
 
+/* The first call in a process. */
+static int settle(rill_receiver *receiver)
+{
+    uint32_t generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    int code = receiver->owner != generation ? inherit(receiver) : receiver->core && !receiver->reader ? claim(receiver) : RILL_OK;
+    if (code == RILL_OK)
+        receiver->owner = receiver->generation = generation;
+    return code;
+}
+
 /* `busy` is not a lock: it finds most cases of two threads in a call, for the price of two plain accesses. */
-static int enter(rill_receiver *receiver)
+static inline int enter(rill_receiver *receiver)
 {
     if (!rill_is_receiver(receiver))
         return RILL_EINVAL;
     if (atomic_load_explicit(&receiver->busy, memory_order_relaxed))
         return RILL_EBUSY;
+    if (receiver->generation == atomic_load_explicit(&rill_generation, memory_order_relaxed)) {
+        atomic_store_explicit(&receiver->busy, 1, memory_order_relaxed);
+        return RILL_OK;
+    }
     atomic_store_explicit(&receiver->busy, 1, memory_order_relaxed);
-    int code = RILL_OK;
-    if (receiver->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed))
-        code = inherit(receiver);
-    else if (!receiver->reader && receiver->core)
-        code = claim(receiver);
+    int code = settle(receiver);
     if (code != RILL_OK)
         atomic_store_explicit(&receiver->busy, 0, memory_order_relaxed);
     return code;
