@@ -16,9 +16,9 @@
 #define mallctlnametomib rill_je_mallctlnametomib
 #define mallctlbymib rill_je_mallctlbymib
 /* Read by the private jemalloc when it starts: one automatic arena, since only explicit ones are used; blocks up to 8 MiB cached, so that a
- * steady stream of messages costs no search. (It is built without cache_oblivious: large allocations begin on a page, so that they can be punched.) */
+ * steady stream of messages costs no search; larger ones not given back at once, which is its default. (It is built without cache_oblivious: large allocations begin on a page, so that they can be punched.) */
 extern const char *rill_je_malloc_conf;
-const char *rill_je_malloc_conf = "narenas:1,tcache:false,tcache_max:8388608";
+const char *rill_je_malloc_conf = "narenas:1,tcache:false,tcache_max:8388608,oversize_threshold:0";
 #endif
 
 #define ALIGNMENT 64

@@ -135,13 +135,18 @@ int rill_event_prepare(_Atomic rill_object *event, rill_object *listen)
     return RILL_OK;
 }
 
+void rill_interrupt_clear(_Atomic rill_object *event)
+{
+    rill_object made = atomic_load_explicit(event, memory_order_seq_cst);
+    if (made != RILL_NO_OBJECT)
+        rill_port_event_clear(made);
+}
+
 bool rill_interrupt_take(_Atomic uint32_t *interrupted, _Atomic rill_object *event)
 {
     if (atomic_load_explicit(interrupted, memory_order_seq_cst) == 0)
         return false;
-    rill_object made = atomic_load_explicit(event, memory_order_seq_cst);
-    if (made != RILL_NO_OBJECT)
-        rill_port_event_clear(made); /* before the flag: a raise between the two is not lost */
+    rill_interrupt_clear(event); /* before the flag: a raise between the two is not lost */
     return atomic_exchange_explicit(interrupted, 0, memory_order_seq_cst) != 0;
 }
 

@@ -57,6 +57,7 @@ struct rill_endpoint {
     _Atomic(struct rill_lane *) lane; /* shared memory: NULL until the first send */
     struct rill_lane *retired;        /* lanes that the receiver gave up, linked through next_own; another thread may still be inside */
     _Atomic uint32_t generation;      /* of the process that may use lane, lock and event */
+    _Atomic uint32_t broken;          /* the receiver was found gone: that stays so */
     _Atomic uint32_t interrupted;
     _Atomic rill_object event;        /* wakes a thread that waits for room; made when one waits in a process of many threads */
     pthread_mutex_t lock;             /* making and replacing the lane; socket mode: messages of several pieces */
@@ -107,6 +108,7 @@ int rill_event_prepare(_Atomic rill_object *event, rill_object *listen);
 
 /* Takes an interrupt that was asked for: true once for each. */
 bool rill_interrupt_take(_Atomic uint32_t *interrupted, _Atomic rill_object *event);
+void rill_interrupt_clear(_Atomic rill_object *event);
 void rill_interrupt_raise(_Atomic uint32_t *interrupted, _Atomic rill_object *event);
 
 /* Lets go of a receiver: with `closing` the channel ends for its senders at once. */

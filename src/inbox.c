@@ -14,6 +14,7 @@
 #define LOOK_MOST 64            /* records of a ring counted at one look */
 #define LINKS_MOST 8            /* links of a ring followed at one look: a hostile one could go round for ever */
 #define PUBLISH_EVERY ((uint64_t)64 << 10)
+#define PINNED_MOST ((uint64_t)4 << 20) /* bytes of a lane's blocks held by messages read in place: beyond, they are copied */
 #define ABSORB_EVERY 1024u      /* looks: what a hostile sender's writes to the page can hide is found then */
 #define SETTLE_AFTER 2u
 #define SCAN_AFTER 3u           /* fewer packets never fill a socket */
@@ -60,8 +61,6 @@ void rill_inlane_release(struct rill_inlane *lane)
 {
     if (atomic_fetch_sub_explicit(&lane->references, 1, memory_order_acq_rel) != 1)
         return;
-    for (uint32_t i = 0; i < lane->ring_count; i++)
-        free(lane->rings[i]);
     rill_view_close(&lane->view);
     if (lane->own)
         rill_lane_release(lane->own);
@@ -100,6 +99,66 @@ void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char
     (void)pthread_mutex_unlock(&lane->lock);
 }
 
+/* ---- blocks of rings ---- */
+
+static struct rill_inblock *enter_block(struct rill_inlane *lane, struct rill_span span, unsigned char *base)
+{
+    struct rill_inblock *block = malloc(sizeof *block);
+    if (!block)
+        return NULL;
+    atomic_init(&block->references, RILL_INBLOCK_BIAS);
+    block->lent = 0;
+    block->lane = lane;
+    block->offset = span.offset;
+    block->size = span.size;
+    block->base = base;
+    atomic_fetch_add_explicit(&lane->references, 1, memory_order_relaxed);
+    return block;
+}
+
+static void free_block(struct rill_inblock *block)
+{
+    rill_inlane_return(block->lane, block->offset, block->base, block->size);
+    rill_inlane_release(block->lane);
+    free(block);
+}
+
+void rill_inblock_close(struct rill_inblock *block)
+{
+    if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) /* K1 */
+        return;
+    atomic_fetch_sub_explicit(&block->lane->pinned, block->size, memory_order_relaxed);
+    free_block(block);
+}
+
+/* The ring goes on elsewhere. */
+static void leave_block(struct rill_inring *ring)
+{
+    struct rill_inblock *block = ring->block;
+    ring->block = NULL;
+    if (!block) {
+        rill_inlane_return(ring->lane, ring->reader.offset, ring->reader.block, ring->reader.size);
+        return;
+    }
+    atomic_fetch_add_explicit(&block->lane->pinned, block->size, memory_order_relaxed); /* before K2: whoever frees it subtracts */
+    uint32_t ours = RILL_INBLOCK_BIAS - block->lent;
+    if (atomic_fetch_sub_explicit(&block->references, ours, memory_order_acq_rel) != ours) /* K2 */
+        return;
+    atomic_fetch_sub_explicit(&block->lane->pinned, block->size, memory_order_relaxed);
+    free_block(block);
+}
+
+static void close_rings(struct rill_inlane *lane)
+{
+    for (uint32_t i = 0; i < lane->ring_count; i++) {
+        leave_block(lane->rings[i]);
+        free(lane->rings[i]);
+    }
+    lane->ring_count = 0;
+}
+
+/* ---- lanes, on ---- */
+
 static void activate(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     if (lane->active)
@@ -134,6 +193,7 @@ static void drop_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
     (void)pthread_mutex_unlock(&lane->lock);
     rill_port_close(lane->room_socket);
     lane->room_socket = RILL_NO_OBJECT;
+    close_rings(lane);
     rill_inlane_release(lane);
 }
 
@@ -167,6 +227,7 @@ static int open_rings(struct rill_inlane *lane, uint32_t count)
             return code;
         }
         ring->lane = lane;
+        ring->block = enter_block(lane, first, block);
         lane->rings[lane->ring_count++] = ring;
     }
     return RILL_OK;
@@ -284,6 +345,8 @@ static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id
     if (code != RILL_OK) {
         if (is_fault(code))
             inbox->faults[fault_index(code)]++;
+        atomic_store_explicit(&lane->dropped, 1, memory_order_relaxed);
+        close_rings(lane);
         rill_inlane_release(lane);
         return is_fault(code) ? RILL_OK : code;
     }
@@ -471,11 +534,14 @@ static int follow_link(struct rill_inring *ring, const struct rill_record *link)
     int code = lane_at(ring->lane, span.offset, span.size, &block);
     if (code != RILL_OK)
         return code;
-    struct rill_ring_reader left = ring->reader;
-    code = rill_ring_open(&ring->reader, span, block);
-    if (code == RILL_OK)
-        rill_inlane_return(ring->lane, left.offset, left.block, left.size);
-    return code;
+    struct rill_ring_reader next = ring->reader;
+    code = rill_ring_open(&next, span, block);
+    if (code != RILL_OK)
+        return code;
+    leave_block(ring);
+    ring->reader = next;
+    ring->block = enter_block(ring->lane, span, block);
+    return RILL_OK;
 }
 
 static int follow_links(struct rill_inring *ring)
@@ -745,19 +811,70 @@ static void reorder(struct rill_inbox *inbox, struct rill_inring *ring)
     }
 }
 
+/* Counts a record as taken from its ring. */
+static inline void count_taken(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t length, uint64_t weight)
+{
+    struct rill_inlane *lane = ring->lane;
+    ring->reader.position += length;
+    lane->consumed += weight;
+    lane->consumed_messages++;
+    uint64_t unpublished = lane->consumed - lane->published;
+    if (unpublished >= inbox->publish_every || (inbox->page_limit && !rill_ring_ready(&ring->reader)))
+        publish(inbox, lane); /* with a limit also at the end of the queue: our caller may not come back */
+}
+
 static void consume(struct rill_inbox *inbox)
 {
     struct rill_inring *ring = inbox->chosen;
-    struct rill_inlane *lane = ring->lane;
+    const struct rill_record *record = &inbox->record;
     inbox->chosen = NULL;
-    rill_ring_advance(&ring->reader, &inbox->record);
-    if (inbox->record.ticket)
-        ring->reader.last_ticket = inbox->record.ticket;
-    lane->consumed += rill_record_weight(inbox->record.kind, inbox->record.length, inbox->record.size);
-    lane->consumed_messages++;
-    if (lane->consumed - lane->published >= PUBLISH_EVERY)
-        publish(inbox, lane);
+    if (record->ticket)
+        ring->reader.last_ticket = record->ticket;
+    count_taken(inbox, ring, record->length, rill_record_weight(record->kind, record->length, record->size));
     reorder(inbox, ring);
+}
+
+/* A message whose bytes stay in the ring's block until it is closed. NULL: it has to be copied, because too much is held in this way already. */
+static inline rill_message *lend(struct rill_inring *ring, const unsigned char *payload, uint64_t size)
+{
+    struct rill_inblock *block = ring->block;
+    if (!block || atomic_load_explicit(&ring->lane->pinned, memory_order_relaxed) >= PINNED_MOST)
+        return NULL;
+    rill_message *made = rill_message_make_small(0);
+    if (!made)
+        return NULL;
+    block->lent++;
+    made->block = block;
+    made->data = payload;
+    made->size = size;
+    made->generation = ring->lane->generation;
+    return made;
+}
+
+static inline rill_message *message_from_ring(struct rill_inring *ring, const unsigned char *payload, uint64_t size)
+{
+    rill_message *made = size > RILL_MESSAGE_SMALL_MOST ? lend(ring, payload, size) : NULL;
+    if (made)
+        return made;
+    made = size <= RILL_MESSAGE_SMALL_MOST ? rill_message_make_small(size) : rill_message_make(size);
+    if (made)
+        memcpy(rill_message_bytes(made), payload, size);
+    return made;
+}
+
+/* An allocation of the lane's arena, which is the message's until it is closed. */
+static rill_message *message_in_arena(const struct rill_inbox *inbox)
+{
+    rill_message *made = rill_message_make_small(0);
+    if (!made)
+        return NULL;
+    made->lane = inbox->chosen->lane;
+    atomic_fetch_add_explicit(&made->lane->references, 1, memory_order_relaxed);
+    made->data = inbox->record.payload;
+    made->size = inbox->record.size;
+    made->offset = inbox->chosen_offset;
+    made->generation = made->lane->generation;
+    return made;
 }
 
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
@@ -765,25 +882,19 @@ bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
     struct rill_inring *ring = inbox->hot;
     if (!ring || !inbox->hot_left || inbox->chosen)
         return false;
-    struct rill_ring_reader *reader = &ring->reader;
+    const struct rill_ring_reader *reader = &ring->reader;
     uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
     uint64_t size = RILL_HEADER_SIZE(word);
     uint64_t length = RILL_HEADER_BYTES + rill_ring_padded(size);
     bool inline_unstamped = (word & (RILL_HEADER_STAMPED | 7)) == RILL_KIND_INLINE;
     if (!inline_unstamped || size > RILL_INLINE_MAX || size > inbox->max_message || length > reader->size - reader->position - RILL_LINK_BYTES)
         return false;
-    rill_message *made = size <= RILL_MESSAGE_SMALL_MOST ? rill_message_make_small(size) : rill_message_make(size);
+    rill_message *made = message_from_ring(ring, reader->block + reader->position + RILL_HEADER_BYTES, size);
     if (!made)
         return false;
-    memcpy(rill_message_bytes(made), reader->block + reader->position + RILL_HEADER_BYTES, size);
     *message = made;
-    struct rill_inlane *lane = ring->lane;
     inbox->hot_left--;
-    reader->position += length;
-    lane->consumed += length;
-    lane->consumed_messages++;
-    if (lane->consumed - lane->published >= PUBLISH_EVERY)
-        publish(inbox, lane);
+    count_taken(inbox, ring, length, length);
     return true;
 }
 
@@ -791,20 +902,9 @@ static int take(void *state, rill_message **message)
 {
     struct rill_inbox *inbox = state;
     const struct rill_record *record = &inbox->record;
-    bool in_place = record->kind == RILL_KIND_LARGE;
-    rill_message *made = rill_message_make(in_place ? 0 : record->size);
+    rill_message *made = record->kind == RILL_KIND_LARGE ? message_in_arena(inbox) : message_from_ring(inbox->chosen, record->payload, record->size);
     if (!made)
         return RILL_ENOMEM;
-    if (in_place) {
-        made->lane = inbox->chosen->lane;
-        atomic_fetch_add_explicit(&made->lane->references, 1, memory_order_relaxed);
-        made->data = record->payload;
-        made->size = record->size;
-        made->offset = inbox->chosen_offset;
-        made->generation = made->lane->generation;
-    } else if (record->size) {
-        memcpy(rill_message_bytes(made), record->payload, record->size);
-    }
     consume(inbox);
     *message = made;
     return RILL_OK;
@@ -930,6 +1030,7 @@ int rill_inbox_create(struct rill_page *page, rill_object socket, struct rill_in
     made->page_limit = page->limit;
     made->socket = socket;
     made->pending = RILL_NO_OBJECT;
+    made->publish_every = page->limit && page->limit / 16 < PUBLISH_EVERY ? page->limit / 16 : PUBLISH_EVERY;
     made->max_lanes = page->max_lanes ? page->max_lanes : 16384;
     made->max_lane_bytes = page->max_lane_bytes ? page->max_lane_bytes : rill_port_memory_total();
     made->max_message = page->max_message ? page->max_message : UINT64_MAX;
@@ -964,8 +1065,10 @@ static int inherit_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
         return code;
     code = rill_view_open(&lane->view, memory, inbox->max_lane_bytes);
     for (uint32_t i = 0; i < lane->ring_count && code == RILL_OK; i++) {
-        struct rill_ring_reader *reader = &lane->rings[i]->reader;
-        code = rill_view_at(&lane->view, reader->offset, reader->size, &reader->block);
+        struct rill_inring *ring = lane->rings[i];
+        code = rill_view_at(&lane->view, ring->reader.offset, ring->reader.size, &ring->reader.block);
+        if (ring->block && code == RILL_OK)
+            ring->block->base = ring->reader.block;
     }
     unsigned char *header = NULL;
     if (code == RILL_OK)

@@ -24,9 +24,26 @@
 #include "port.h"
 #include "spin.h"
 
+/* A block of a ring while it is read. Messages above RILL_MESSAGE_SMALL_MOST bytes are read in place, and the block goes back to its owner when
+ * the ring has left it and the last of them is closed. What is lent is counted in `lent` by the receiver alone and in one subtraction at the end, so
+ * only closing costs an atomic operation:
+ *   K1  a message is closed    references - 1, acq_rel: what was read of the block comes before
+ *   K2  the ring leaves        references - (RILL_INBLOCK_BIAS - lent), acq_rel
+ * Whoever brings it to 0, which only the last can, after K2, gives the block back. */
+struct rill_inblock {
+    _Atomic uint32_t references; /* RILL_INBLOCK_BIAS until the ring has left it */
+    uint32_t lent;
+    struct rill_inlane *lane;
+    uint64_t offset, size;
+    unsigned char *base;
+};
+
+#define RILL_INBLOCK_BIAS UINT32_C(0x40000000)
+
 struct rill_inring {
     struct rill_ring_reader reader;
     struct rill_inlane *lane;
+    struct rill_inblock *block; /* that the reader is in; NULL: no memory for one, so nothing of it is lent */
     uint64_t floor; /* what its head counts as at least, in the order of tickets */
 };
 
@@ -51,6 +68,7 @@ struct rill_inlane {
     uint64_t consumed, published, rung_for;
     uint64_t consumed_messages;
     _Atomic uint32_t references;     /* the inbox, and each message that is read in place */
+    _Atomic uint64_t pinned;         /* bytes of blocks that rings have left and messages still hold */
     _Atomic uint32_t dropped;        /* its owner is gone: what is given back is given back to nobody */
     pthread_mutex_t lock;            /* the returner */
     struct rill_returner returner;
@@ -67,6 +85,7 @@ struct rill_inbox {
     uint64_t max_lane_bytes, max_message;
 
     uint64_t page_limit;       /* the queue's limit */
+    uint64_t publish_every;    /* bytes consumed */
     rill_object pending;       /* an announced lane for which memory was short, or RILL_NO_OBJECT: no packet is taken before it */
     uint64_t pending_id;
 
@@ -97,6 +116,9 @@ int rill_inbox_inherit(struct rill_inbox *inbox);
 /* Takes the next message if that is simple: a small one right behind the last, from the ring that was alone at the last look. False: no such
  * message, or not simple; nothing changed. */
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message);
+
+/* Closes a message that was lent from a block. Any thread. */
+void rill_inblock_close(struct rill_inblock *block);
 
 /* Gives a block back to the lane's owner. Any thread. */
 void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);

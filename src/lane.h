@@ -23,9 +23,8 @@
 #include "../shm/segment.h"
 #include "port.h"
 
-/* Messages up to this size lie in the ring; larger ones in the arena. Copying a message out of the ring costs its bytes once more, an
- * allocation about 100 ns on each side. */
-#define RILL_INLINE_MAX ((uint64_t)2048)
+/* Messages up to this size lie in the ring; larger ones in the arena, where a receiver can hold each as long as it likes without holding others. */
+#define RILL_INLINE_MAX ((uint64_t)16 << 10)
 
 /* Given back by calls below when the receiver has given this lane up; the message goes into a new lane. Never leaves the library. */
 #define RILL_LANE_REVOKED 1

@@ -7,8 +7,7 @@
 #include "inbox.h"
 #include "process.h"
 
-static const uint64_t class_size[RILL_MESSAGE_CLASSES] = {RILL_MESSAGE_SMALL_MOST, RILL_INLINE_MAX + 64};
-static const unsigned class_keeps[RILL_MESSAGE_CLASSES] = {64, 32};
+#define CACHE_KEEPS 64
 
 _Thread_local struct rill_message_cache *rill_message_cache RILL_OWN_TLS;
 static pthread_key_t cache_key;
@@ -19,12 +18,10 @@ static void drop_cache(void *argument)
 {
     struct rill_message_cache *cache = argument;
     rill_message_cache = NULL;
-    for (unsigned i = 0; i < RILL_MESSAGE_CLASSES; i++) {
-        while (cache->list[i]) {
-            rill_message *message = cache->list[i];
-            cache->list[i] = message->next;
-            free(message);
-        }
+    while (cache->list) {
+        rill_message *message = cache->list;
+        cache->list = message->next;
+        free(message);
     }
     free(cache);
 }
@@ -47,50 +44,43 @@ static struct rill_message_cache *make_cache(void)
     return cache;
 }
 
-static unsigned class_of(uint64_t size)
+/* As a fresh message is, but for its size. */
+static void clear(rill_message *message)
 {
-    return size <= class_size[RILL_MESSAGE_SMALL] ? RILL_MESSAGE_SMALL : size <= class_size[RILL_MESSAGE_MEDIUM] ? RILL_MESSAGE_MEDIUM : RILL_MESSAGE_NO_CLASS;
+    message->data = rill_message_bytes(message);
+    message->block = NULL;
+    message->lane = NULL;
 }
 
 rill_message *rill_message_make(uint64_t size)
 {
-    unsigned class = class_of(size);
-    rill_message *message = NULL;
-    struct rill_message_cache *cache = rill_message_cache;
-    if (class != RILL_MESSAGE_NO_CLASS && cache && cache->list[class]) {
-        message = cache->list[class];
-        cache->list[class] = message->next;
-        cache->count[class]--;
-    } else {
-        uint64_t capacity = class == RILL_MESSAGE_NO_CLASS ? size : class_size[class];
-        if (capacity > SIZE_MAX / 2)
-            return NULL;
-        message = malloc(sizeof *message + (size_t)capacity);
-        if (!message)
-            return NULL;
-        message->capacity_class = class;
-    }
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    bool small = size <= RILL_MESSAGE_SMALL_MOST;
+    if (small && rill_message_cache && rill_message_cache->list)
+        return rill_message_make_small(size);
+    rill_message *message = malloc(sizeof *message + (size_t)(small ? RILL_MESSAGE_SMALL_MOST : size));
+    if (!message)
+        return NULL;
+    clear(message);
+    message->small = small;
     message->magic = RILL_MESSAGE_MAGIC;
-    message->data = rill_message_bytes(message);
     message->size = size;
-    message->lane = NULL;
     return message;
 }
 
 void rill_message_free(rill_message *message)
 {
-    unsigned class = message->capacity_class;
     struct rill_message_cache *cache = rill_message_cache;
     message->magic = 0;
-    if (class == RILL_MESSAGE_NO_CLASS || (!cache && !(cache = make_cache())) || cache->count[class] == class_keeps[class]) {
+    if (!message->small || (!cache && !(cache = make_cache())) || cache->count == CACHE_KEEPS) {
         free(message);
         return;
     }
-    message->data = rill_message_bytes(message);
-    message->lane = NULL;
-    message->next = cache->list[class];
-    cache->list[class] = message;
-    cache->count[class]++;
+    clear(message);
+    message->next = cache->list;
+    cache->list = message;
+    cache->count++;
 }
 
 static bool is_message(const rill_message *message)
@@ -108,6 +98,19 @@ size_t rill_message_size(const rill_message *message)
     return is_message(message) ? (size_t)message->size : 0;
 }
 
+/* What lies in place goes back to whom it belongs; in the child of a fork that is the parent's to do. */
+static void give_back(rill_message *message)
+{
+    if (message->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed))
+        return;
+    if (message->block) {
+        rill_inblock_close(message->block);
+        return;
+    }
+    rill_inlane_return(message->lane, message->offset, (unsigned char *)(uintptr_t)message->data, message->size);
+    rill_inlane_release(message->lane);
+}
+
 int rill_message_close(rill_message **message)
 {
     if (!message)
@@ -118,12 +121,8 @@ int rill_message_close(rill_message **message)
         return RILL_OK;
     if (!is_message(closing))
         return RILL_EINVAL;
-    if (closing->lane) {
-        bool inherited = closing->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed);
-        if (!inherited) /* the block is the parent's to give back */
-            rill_inlane_return(closing->lane, closing->offset, (unsigned char *)(uintptr_t)closing->data, closing->size);
-        rill_inlane_release(closing->lane);
-    }
+    if (closing->block || closing->lane)
+        give_back(closing);
     rill_message_free(closing);
     return RILL_OK;
 }

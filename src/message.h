@@ -3,33 +3,34 @@
 #ifndef RILL_MESSAGE_H
 #define RILL_MESSAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rill/rill.h>
 
 struct rill_inlane;
+struct rill_inblock;
 
 #define RILL_MESSAGE_MAGIC UINT32_C(0x726d7367)
 
 struct rill_message {
     uint32_t magic;
-    uint32_t capacity_class; /* of the private bytes behind it, see message.c */
+    uint32_t generation;
     const unsigned char *data;
     uint64_t size;
-    struct rill_inlane *lane; /* where the bytes lie in place: data goes back to it; else NULL and they are private */
-    uint64_t offset;          /* of data in the lane */
-    uint32_t generation;
-    rill_message *next;       /* in a cache or a queue */
+    struct rill_inblock *block; /* the bytes lie in this block of a ring, which waits for them, */
+    struct rill_inlane *lane;   /* or in an allocation of this lane, which goes back to it; both NULL: they are private */
+    uint64_t offset;            /* of that allocation */
+    rill_message *next;         /* in a cache or a queue */
+    bool small;                 /* has room for RILL_MESSAGE_SMALL_MOST private bytes, so it can be kept for reuse */
 };
 
-/* Each thread keeps some closed messages of two sizes for the next ones that it receives: a general allocator takes as long for one as the ring takes
- * to bring it. */
-enum { RILL_MESSAGE_SMALL = 0, RILL_MESSAGE_MEDIUM = 1, RILL_MESSAGE_CLASSES = 2, RILL_MESSAGE_NO_CLASS = 2 };
+/* Each thread keeps some closed messages for the next ones that it receives: a general allocator takes as long for one as the ring takes to bring it. */
 #define RILL_MESSAGE_SMALL_MOST ((uint64_t)256)
 
 struct rill_message_cache {
-    rill_message *list[RILL_MESSAGE_CLASSES];
-    unsigned count[RILL_MESSAGE_CLASSES];
+    rill_message *list;
+    unsigned count;
 };
 
 /* glibc keeps room for some such pointers of libraries that are loaded late, so this one need not cost a call at each use. */
@@ -54,11 +55,11 @@ static inline unsigned char *rill_message_bytes(rill_message *message)
 static inline rill_message *rill_message_make_small(uint64_t size)
 {
     struct rill_message_cache *cache = rill_message_cache;
-    rill_message *message = cache ? cache->list[RILL_MESSAGE_SMALL] : NULL;
+    rill_message *message = cache ? cache->list : NULL;
     if (!message)
         return rill_message_make(size);
-    cache->list[RILL_MESSAGE_SMALL] = message->next;
-    cache->count[RILL_MESSAGE_SMALL]--;
+    cache->list = message->next;
+    cache->count--;
     message->magic = RILL_MESSAGE_MAGIC; /* the rest is as rill_message_free left it */
     message->size = size;
     return message;

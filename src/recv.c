@@ -100,6 +100,15 @@ static bool spin(rill_receiver *receiver, int64_t deadline)
     return false;
 }
 
+/* An empty queue, and no time to wait: the system may know more. */
+static int ask_once(rill_receiver *receiver)
+{
+    int code = receiver->source->absorb(receiver->state);
+    if (code != RILL_OK && code != RILL_EDISCONNECTED)
+        return code;
+    return receiver->source->next(receiver->state);
+}
+
 static int sleep_once(rill_receiver *receiver, int64_t deadline)
 {
     rill_object listen = RILL_NO_OBJECT;
@@ -111,15 +120,6 @@ static int sleep_once(rill_receiver *receiver, int64_t deadline)
     return receiver->source->sleep(receiver->state, listen, deadline, &receiver->waits);
 }
 
-/* An empty queue, and no time to wait: the system may know more. */
-static int ask_once(rill_receiver *receiver)
-{
-    int code = receiver->source->absorb(receiver->state);
-    if (code != RILL_OK && code != RILL_EDISCONNECTED)
-        return code;
-    return receiver->source->next(receiver->state);
-}
-
 static int wait_until(rill_receiver *receiver, int64_t deadline)
 {
     bool asked = false;
@@ -127,8 +127,13 @@ static int wait_until(rill_receiver *receiver, int64_t deadline)
         int code = receiver->source->next(receiver->state);
         if (code != RILL_EEMPTY)
             return code;
-        if (rill_interrupt_take(&receiver->interrupted, &receiver->event))
-            return RILL_EINTERRUPTED;
+        if (interrupted(receiver)) {
+            code = ask_once(receiver); /* what is there comes first */
+            if (code != RILL_EEMPTY)
+                return code;
+            if (rill_interrupt_take(&receiver->interrupted, &receiver->event))
+                return RILL_EINTERRUPTED;
+        }
         if (deadline != RILL_FOREVER && (deadline == RILL_NOW || rill_port_clock() >= deadline)) {
             code = asked ? RILL_EEMPTY : ask_once(receiver);
             return code == RILL_EEMPTY && deadline != RILL_NOW ? RILL_ETIMEDOUT : code;
@@ -137,6 +142,8 @@ static int wait_until(rill_receiver *receiver, int64_t deadline)
             continue;
         code = sleep_once(receiver, deadline);
         asked = code == RILL_ETIMEDOUT;
+        if (code == RILL_EINTERRUPTED && !interrupted(receiver))
+            rill_interrupt_clear(&receiver->event); /* left over from an interrupt that was taken meanwhile */
         if (code != RILL_OK && code != RILL_ETIMEDOUT && code != RILL_EINTERRUPTED)
             return code;
     }

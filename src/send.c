@@ -149,7 +149,15 @@ static int wait_for_room(struct rill_endpoint *endpoint, struct rill_lane *lane,
 
 static inline bool is_closed(const struct rill_endpoint *endpoint)
 {
-    return atomic_load_explicit(&endpoint->core->page->closed, memory_order_acquire) != 0;
+    return atomic_load_explicit(&endpoint->core->page->closed, memory_order_acquire) != 0 ||
+           atomic_load_explicit(&endpoint->broken, memory_order_relaxed) != 0;
+}
+
+static int remember(struct rill_endpoint *endpoint, int code)
+{
+    if (code == RILL_EBROKEN)
+        atomic_store_explicit(&endpoint->broken, 1, memory_order_relaxed);
+    return code;
 }
 
 /* One attempt, without waking the receiver. RILL_LANE_REVOKED: in another lane. */
@@ -205,7 +213,7 @@ static int send_shared(struct rill_endpoint *endpoint, const struct rill_bytes *
 {
     struct rill_lane *lane;
     int code = put(endpoint, parts, count, size, deadline, &lane);
-    return code == RILL_OK ? wake(endpoint, lane) : code;
+    return remember(endpoint, code == RILL_OK ? wake(endpoint, lane) : code);
 }
 
 #define NOT_SIMPLE 2 /* internal: the general path decides */
@@ -232,7 +240,7 @@ static inline int send_small(struct rill_endpoint *endpoint, const void *data, s
     if (committed)
         rill_lane_count_sent(ring, size, length);
     rill_lane_drop(ring);
-    return committed ? wake(endpoint, lane) : NOT_SIMPLE; /* given up by the receiver: the general path finds that as well */
+    return committed ? remember(endpoint, wake(endpoint, lane)) : NOT_SIMPLE; /* given up by the receiver: the general path finds that as well */
 }
 
 /* ---- all transports ---- */
@@ -339,7 +347,7 @@ static int send_many_shared(struct rill_endpoint *endpoint, const struct rill_by
         }
     }
     int woken = lane ? wake(endpoint, lane) : RILL_OK;
-    return code == RILL_OK ? woken : code;
+    return remember(endpoint, code == RILL_OK ? woken : code);
 }
 
 int rill_send_many(rill_sender *sender, const struct rill_bytes *messages, size_t count, size_t *sent)

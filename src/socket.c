@@ -20,7 +20,8 @@ static int send_piece(struct rill_endpoint *endpoint, const struct rill_piece *p
 {
     struct rill_run_of_bytes runs[2] = {{.data = piece, .size = sizeof *piece}, {.data = data, .size = size}};
     unsigned count = size ? 2 : 1;
-    bool block = deadline == RILL_FOREVER && (!first || rill_port_single_threaded()); /* nobody can interrupt: one call less */
+    bool interruptible = first && (!rill_port_single_threaded() || atomic_load_explicit(&endpoint->interrupted, memory_order_seq_cst));
+    bool block = deadline == RILL_FOREVER && !interruptible; /* one call less than to poll first */
     for (;;) {
         int code = rill_port_send(endpoint->socket, runs, count, NULL, 0, block);
         if (code != RILL_EFULL || deadline == RILL_NOW)

@@ -2,7 +2,8 @@
 /*
  * How long to stay awake before sleeping. A wakeup costs both sides several microseconds, so a short spin pays when the other side is at
  * work on another processor, and never otherwise. What paid lately decides: a spin that found something makes the next one long, one that did
- * not halves it, down to none; then one in PROBE_EVERY waits tries again.
+ * not halves it, down to none; then one wait in `every` tries again, more and more seldom. A try has to be long enough for the other side, which
+ * has fallen asleep as well, to be woken and to answer: or two sides that could stay awake would never find out.
  */
 #ifndef RILL_SPIN_H
 #define RILL_SPIN_H
@@ -12,20 +13,21 @@
 
 #include "port.h"
 
-#define RILL_SPIN_MOST INT64_C(50000)
-#define RILL_SPIN_LEAST INT64_C(2000)
-#define RILL_SPIN_PROBE_EVERY 128u
+#define RILL_SPIN_MOST INT64_C(60000)
+#define RILL_SPIN_LEAST INT64_C(4000)
+#define RILL_SPIN_TRY_FIRST 8u
+#define RILL_SPIN_TRY_LAST 1024u
 #define RILL_SPIN_CHECKS 64 /* looks between two looks at the clock */
 
 struct rill_spin {
     int64_t fixed;  /* the user's: -1 never, 0 adapt, else ns */
     int64_t budget; /* ns */
-    uint32_t skipped;
+    uint32_t skipped, every;
 };
 
 static inline void rill_spin_start(struct rill_spin *spin, int64_t fixed)
 {
-    *spin = (struct rill_spin){.fixed = fixed, .budget = rill_port_single_processor() ? 0 : RILL_SPIN_MOST};
+    *spin = (struct rill_spin){.fixed = fixed, .budget = rill_port_single_processor() ? 0 : RILL_SPIN_MOST, .every = RILL_SPIN_TRY_FIRST};
 }
 
 /* How long this wait may spin, ns. */
@@ -33,17 +35,23 @@ static inline int64_t rill_spin_budget(struct rill_spin *spin)
 {
     if (spin->fixed)
         return spin->fixed < 0 ? 0 : spin->fixed;
-    if (spin->budget == 0 && ++spin->skipped % RILL_SPIN_PROBE_EVERY == 0)
-        return RILL_SPIN_LEAST;
+    if (spin->budget == 0 && ++spin->skipped >= spin->every) {
+        spin->skipped = 0;
+        return RILL_SPIN_MOST;
+    }
     return spin->budget;
 }
 
 static inline void rill_spin_learn(struct rill_spin *spin, bool paid)
 {
-    if (paid)
+    if (paid) {
         spin->budget = RILL_SPIN_MOST;
-    else
+        spin->every = RILL_SPIN_TRY_FIRST;
+    } else if (spin->budget == 0) {
+        spin->every = spin->every < RILL_SPIN_TRY_LAST ? spin->every * 2 : RILL_SPIN_TRY_LAST;
+    } else {
         spin->budget = spin->budget / 2 >= RILL_SPIN_LEAST ? spin->budget / 2 : 0;
+    }
 }
 
 #endif
