@@ -12,6 +12,7 @@
 #ifndef RILL_JEMALLOC_SYSTEM
 #define mallocx rill_je_mallocx
 #define dallocx rill_je_dallocx
+#define nallocx rill_je_nallocx
 #define mallctl rill_je_mallctl
 #define mallctlnametomib rill_je_mallctlnametomib
 #define mallctlbymib rill_je_mallctlbymib
@@ -188,11 +189,12 @@ void rill_arena_destroy(struct rill_arena **arena)
     *arena = NULL;
 }
 
-int rill_arena_alloc(struct rill_arena *arena, uint64_t size, uint64_t *offset, unsigned char **pointer)
+int rill_arena_alloc(struct rill_arena *arena, uint64_t *size, uint64_t *offset, unsigned char **pointer)
 {
-    void *block = mallocx((size_t)size, arena->flags);
+    void *block = mallocx((size_t)*size, arena->flags);
     if (!block)
         return RILL_ENOMEM;
+    *size = nallocx((size_t)*size, arena->flags);
     *offset = rill_segment_offset(arena->segment, block);
     *pointer = block;
     return RILL_OK;

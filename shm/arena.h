@@ -20,8 +20,8 @@ int rill_arena_create(struct rill_segment *segment, struct rill_arena **arena);
 /* Frees the arena's private parts. The segment must still be there; what was allocated in it stays as it is, for the receiver to read. */
 void rill_arena_destroy(struct rill_arena **arena);
 
-/* Allocates `size` bytes aligned to 64, committed; gives where. RILL_ENOMEM. */
-int rill_arena_alloc(struct rill_arena *arena, uint64_t size, uint64_t *offset, unsigned char **pointer);
+/* Allocates at least `*size` bytes aligned to 64, committed; gives where, and how many it has become. RILL_ENOMEM. */
+int rill_arena_alloc(struct rill_arena *arena, uint64_t *size, uint64_t *offset, unsigned char **pointer);
 
 /* Frees an allocation. A punched one may not be used again before it is committed, so it must not rest in a cache: say so. */
 void rill_arena_free(struct rill_arena *arena, unsigned char *pointer, bool punched);

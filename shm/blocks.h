@@ -19,6 +19,7 @@ enum rill_block_kind {
 struct rill_block {
     uint64_t offset; /* never 0: that is the lane's header */
     uint64_t size;
+    int64_t entered; /* rings: when it was entered last, ns */
     enum rill_block_kind kind;
 };
 

@@ -25,7 +25,7 @@
  *   record     header word | ticket, if stamped | payload | padding to 8
  *   header     bits 0..2 kind, bit 3 stamped, bits 8..63 payload bytes; 0 is free, RILL_HEADER_POISON is given up
  *   inline     the payload is the message
- *   large      the payload is a struct rill_span: where in the segment the message lies
+ *   large      the payload is a struct rill_large: where in the segment the message lies
  *   link       the payload is a struct rill_span: the block in which the ring goes on
  *
  * The header is the commit: a record exists from the one exchange of its header from free to the record's word (ring.c has the argument).
@@ -72,6 +72,13 @@ enum rill_kind {
 struct rill_span {
     uint64_t offset;
     uint64_t size;
+};
+
+/* A message in the lane's arena. */
+struct rill_large {
+    uint64_t offset;
+    uint64_t size;
+    uint64_t capacity; /* of its allocation: what is given back with it */
 };
 
 struct rill_page {

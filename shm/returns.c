@@ -4,7 +4,7 @@
 #include <string.h>
 
 
-#define PUNCH_MIN ((uint64_t)64 << 10) /* below this a system call costs more than the pages are worth */
+#define PUNCH_MIN ((uint64_t)16 << 10) /* below this a system call costs more than the pages are worth */
 #define ACTIVE_ENOUGH 2
 
 bool rill_return_wants_punch(struct rill_returner *returner, const struct rill_lane_header *header, uint64_t size)

@@ -42,7 +42,7 @@ static int parse(const struct rill_ring_reader *reader, uint64_t position, struc
     record->ticket = 0;
     if (record->kind == RILL_KIND_LINK)
         return word == RILL_HEADER(RILL_KIND_LINK, sizeof(struct rill_span)) ? RILL_OK : RILL_EPEER;
-    bool known = record->kind == RILL_KIND_INLINE || (record->kind == RILL_KIND_LARGE && record->size == sizeof(struct rill_span));
+    bool known = record->kind == RILL_KIND_INLINE || (record->kind == RILL_KIND_LARGE && record->size == sizeof(struct rill_large));
     if (!known || room < RILL_LINK_BYTES || record->length > room - RILL_LINK_BYTES)
         return RILL_EPEER;
     if (word & RILL_HEADER_STAMPED) {

@@ -19,6 +19,7 @@
 #define SETTLE_AFTER 2u
 #define SCAN_AFTER 3u           /* fewer packets never fill a socket */
 #define CHECK_LONE_EVERY 16u    /* sleeps */
+#define CHECKS_EACH 2u          /* owners asked after whenever the socket is asked anyway */
 #define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
 
 /* ---- faults ---- */
@@ -291,7 +292,7 @@ static bool known_already(const struct rill_inbox *inbox, const struct rill_iden
 /* What a queue with a limit may leave unpunched is at least the limit: a pipeline goes round in that much. */
 static uint64_t idle_bytes(uint64_t limit)
 {
-    const uint64_t least = (uint64_t)8 << 20, most = (uint64_t)64 << 20;
+    const uint64_t least = (uint64_t)4 << 20, most = (uint64_t)64 << 20;
     return limit < least ? least : limit > most ? most : limit;
 }
 
@@ -501,6 +502,31 @@ static void scan_armed(struct rill_inbox *inbox)
     }
 }
 
+/* Asks after the owner of one lane, another one at each call. True: it is dead, and its lane is active again to be emptied. */
+static bool found_dead(struct rill_inbox *inbox)
+{
+    if (inbox->disconnected)
+        return false;
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        struct rill_inlane *lane = inbox->lanes[inbox->next_check++ % inbox->lane_capacity];
+        if (!lane || lane->ending || lane->own)
+            continue;
+        if (rill_port_owner_alive(lane->memory))
+            return false;
+        lane->ending = true;
+        activate(inbox, lane);
+        return true;
+    }
+    return false;
+}
+
+/* Before it sleeps. A lone lane's death usually ends the channel, which the socket tells; but a sender that has never sent may be left, so it is
+ * asked after as well, seldom. */
+static bool found_dead_before_sleep(struct rill_inbox *inbox)
+{
+    return (inbox->lane_count > 1 || inbox->sleeps++ % CHECK_LONE_EVERY == 0) && found_dead(inbox);
+}
+
 static int absorb(void *state)
 {
     struct rill_inbox *inbox = state;
@@ -520,6 +546,8 @@ static int absorb(void *state)
     if (inbox->unsettled >= SCAN_AFTER)
         scan_armed(inbox);
     inbox->unsettled = 0;
+    for (unsigned i = 0; i < CHECKS_EACH; i++)
+        (void)found_dead(inbox);
     return RILL_OK;
 }
 
@@ -717,17 +745,16 @@ static int look(struct rill_inbox *inbox)
 /* Checks a record that describes a message, and finds its bytes. */
 static int examine(struct rill_inbox *inbox, struct rill_inring *ring, struct rill_record *record)
 {
-    inbox->chosen_offset = 0;
     if (record->kind == RILL_KIND_LARGE) {
-        struct rill_span span;
-        memcpy(&span, record->payload, sizeof span);
-        if (span.offset < RILL_PAGE_BYTES || span.offset % 8 || span.size == 0)
+        struct rill_large large;
+        memcpy(&large, record->payload, sizeof large);
+        if (large.offset < RILL_PAGE_BYTES || large.offset % 8 || large.size == 0 || large.capacity < large.size)
             return RILL_EPEER;
-        int code = lane_at(ring->lane, span.offset, span.size, &record->payload);
+        int code = lane_at(ring->lane, large.offset, large.capacity, &record->payload);
         if (code != RILL_OK)
             return code;
-        inbox->chosen_offset = span.offset;
-        record->size = span.size;
+        inbox->chosen_large = large;
+        record->size = large.size;
     }
     return record->size > inbox->max_message ? RILL_EQUOTA : RILL_OK;
 }
@@ -872,7 +899,8 @@ static rill_message *message_in_arena(const struct rill_inbox *inbox)
     atomic_fetch_add_explicit(&made->lane->references, 1, memory_order_relaxed);
     made->data = inbox->record.payload;
     made->size = inbox->record.size;
-    made->offset = inbox->chosen_offset;
+    made->offset = inbox->chosen_large.offset;
+    made->capacity = inbox->chosen_large.capacity;
     made->generation = made->lane->generation;
     return made;
 }
@@ -917,7 +945,7 @@ static void take_into(void *state, void *buffer)
     if (record->size)
         memcpy(buffer, record->payload, record->size);
     if (record->kind == RILL_KIND_LARGE)
-        rill_inlane_return(inbox->chosen->lane, inbox->chosen_offset, record->payload, record->size);
+        rill_inlane_return(inbox->chosen->lane, inbox->chosen_large.offset, record->payload, inbox->chosen_large.capacity);
     consume(inbox);
 }
 
@@ -940,25 +968,6 @@ static bool stirs(const void *state)
             return true;
     return atomic_load_explicit(&inbox->page->rang, memory_order_relaxed) != inbox->rang_seen ||
            atomic_load_explicit(&inbox->page->rings, memory_order_relaxed) != inbox->rings_seen;
-}
-
-/* Asks after the owner of one lane, another one at each call. A lone lane's death usually ends the channel, which the socket tells; but a sender that
- * has never sent may be left, so it is asked after as well, seldom. */
-static bool found_dead(struct rill_inbox *inbox)
-{
-    if (inbox->disconnected || (inbox->lane_count < 2 && inbox->next_check++ % CHECK_LONE_EVERY))
-        return false;
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
-        struct rill_inlane *lane = inbox->lanes[inbox->next_check++ % inbox->lane_capacity];
-        if (!lane || lane->ending || lane->own)
-            continue;
-        if (rill_port_owner_alive(lane->memory))
-            return false;
-        lane->ending = true;
-        activate(inbox, lane);
-        return true;
-    }
-    return false;
 }
 
 static void arm_all(struct rill_inbox *inbox)
@@ -997,7 +1006,7 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
         return code;
     publish_all(inbox, true);
     arm_all(inbox);
-    if (anything_active_stirs(inbox) || found_dead(inbox)) {
+    if (anything_active_stirs(inbox) || found_dead_before_sleep(inbox)) {
         disarm_all(inbox);
         return RILL_OK;
     }

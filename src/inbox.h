@@ -96,11 +96,12 @@ struct rill_inbox {
     uint32_t hot_left;         /* how many, before the others are looked at */
     struct rill_inring *chosen; /* its head is the next message */
     struct rill_record record; /* and this is it */
-    uint64_t chosen_offset;    /* of a large message in its lane */
+    struct rill_large chosen_large; /* if it is a large one: where it lies */
 
     uint32_t rings_seen, rang_seen; /* of the page, when the socket's packets were last taken */
     uint32_t looks;
     uint32_t unsettled;  /* packets taken since the socket was last known to be empty */
+    uint32_t sleeps;
     uint32_t next_check; /* the lane whose owner is asked after next */
     bool disconnected;   /* no sender is left, and all lanes have been looked at since */
     uint32_t faults[3];  /* lanes refused and not yet told: EPEER, EVERSION, EQUOTA */

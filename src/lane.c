@@ -13,10 +13,16 @@
 #include "process.h"
 
 #define FIRST_BLOCK RILL_PAGE_BYTES
-#define BUSY_BLOCK ((uint64_t)256 << 10)  /* a busy ring grows in blocks of up to this */
-#define BURST_BLOCK ((uint64_t)1 << 20)   /* and in such blocks once it holds more than is kept */
-#define KEEP_MIN ((uint64_t)8 << 20)      /* what a ring may cycle through: it has to be larger than the caches between two cores */
+#define BUSY_BLOCK ((uint64_t)256 << 10) /* a busy ring grows in blocks of up to this, */
+#define LARGE_BLOCK ((uint64_t)1 << 20)  /* or up to this, where it takes that to hold several messages, or in a burst */
+#define KEEP_MIN ((uint64_t)8 << 20)     /* what a ring may cycle through: it has to be larger than the caches between two cores */
 #define KEEP_MAX ((uint64_t)64 << 20)
+
+/* A ring that comes round sooner than this is too small: with what it writes still in the other processor's cache, each line has to be fetched from
+ * there. One that takes longer than the other time is larger than its traffic needs. Both follow from rates of some GB/s and caches of some MiB. */
+#define WAKE_TRIES 16u /* the system may be short of memory for a moment */
+#define ROUND_FAST INT64_C(4000000)
+#define ROUND_SLOW INT64_C(500000000)
 
 /* ---- blocks of rings that wait for reuse ---- */
 
@@ -58,14 +64,23 @@ static void spare_add(struct rill_lane *lane, const struct rill_block *block, bo
     lane->spare_count++;
 }
 
-/* The oldest that is large enough; smaller ones before it have been outgrown and go. */
-static bool spare_take(struct rill_lane *lane, uint64_t size, struct rill_block *block)
+static void spare_pop(struct rill_lane *lane, struct rill_block *block)
+{
+    *block = *spare_at(lane, 0);
+    lane->spare_first = (lane->spare_first + 1) & (lane->spare_capacity - 1);
+    lane->spare_count--;
+}
+
+/* The oldest that is large enough; smaller ones before it have been outgrown and go. False: none, or the ring goes round too fast and should grow. */
+static bool spare_take(struct rill_lane *lane, uint64_t size, int64_t now, struct rill_block *block)
 {
     while (lane->spare_count) {
-        *block = *spare_at(lane, 0);
-        lane->spare_first = (lane->spare_first + 1) & (lane->spare_capacity - 1);
-        lane->spare_count--;
-        if (block->size >= size)
+        int64_t round = now - spare_at(lane, 0)->entered;
+        bool fits = spare_at(lane, 0)->size >= size;
+        if (fits && round < ROUND_FAST && lane->ring_bytes < lane->keep_bytes)
+            return false;
+        spare_pop(lane, block);
+        if (fits && (round < ROUND_SLOW || !lane->spare_count))
             return true;
         give_ring_block(lane, block);
     }
@@ -88,8 +103,10 @@ static void reclaim(struct rill_lane *lane, const struct rill_block *block, bool
 {
     if (block->kind == RILL_BLOCK_RING)
         spare_add(lane, block, punched);
-    else
+    else {
         rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), punched);
+        lane->arena_free += punched ? 0 : block->size;
+    }
 }
 
 /* The entries of a node: blocks that the receiver has punched. Each is read once, and counts only if it is in the table. */
@@ -102,6 +119,12 @@ static void reclaim_entries(struct rill_lane *lane, const unsigned char *entries
         if (rill_blocks_remove(&lane->blocks, offset, &block))
             reclaim(lane, &block, true);
     }
+}
+
+static void purge(struct rill_lane *lane)
+{
+    rill_arena_purge(lane->arena);
+    lane->arena_free = 0;
 }
 
 /* Takes everything back. The chain ends at the first node that is not a live block: each can be taken once, so it always ends. */
@@ -124,20 +147,20 @@ static void take_returned(struct rill_lane *lane)
         offset = words[0];
     }
     spare_reverse(lane, spare_before);
-    if (any_punched && lane->arena)
-        rill_arena_purge(lane->arena);
+    if (lane->arena && any_punched)
+        purge(lane);
 }
 
 /* ---- growing ---- */
 
-/* The smallest size that a new block of rings should have now: a ring doubles until it is busy, then grows evenly. */
+/* The size that a new block of rings should have now: a ring doubles until it is busy, then grows evenly. */
 static uint64_t next_block_size(const struct rill_lane *lane, uint64_t least)
 {
+    bool burst = lane->ring_bytes >= lane->keep_bytes;
+    uint64_t most = burst || least > BUSY_BLOCK / 8 ? LARGE_BLOCK : BUSY_BLOCK;
     uint64_t size = FIRST_BLOCK;
-    while (size * 2 <= lane->ring_bytes && size < BUSY_BLOCK)
+    while (size * 2 <= lane->ring_bytes && size < most)
         size *= 2;
-    if (lane->ring_bytes >= lane->keep_bytes)
-        size = BURST_BLOCK;
     return size >= least ? size : (least + RILL_PAGE_BYTES - 1) & ~(RILL_PAGE_BYTES - 1);
 }
 
@@ -153,7 +176,7 @@ static int make_ring_block(struct rill_lane *lane, uint64_t least, struct rill_b
         code = rill_segment_commit(&lane->segment, offset, size);
     if (code != RILL_OK)
         return code;
-    *block = (struct rill_block){.offset = offset, .size = size, .kind = RILL_BLOCK_RING};
+    *block = (struct rill_block){.offset = offset, .size = size, .entered = rill_port_clock(), .kind = RILL_BLOCK_RING};
     lane->ring_bytes += size;
     return RILL_OK;
 }
@@ -177,8 +200,11 @@ static int find_ring_block(struct rill_lane *lane, rill_object socket, uint64_t 
     int refused = refusal(lane);
     if (refused != RILL_OK)
         return refused;
-    if (spare_take(lane, least, block))
+    int64_t now = rill_port_clock();
+    if (spare_take(lane, least, now, block)) {
+        block->entered = now;
         return RILL_OK;
+    }
     if (rill_port_peer_gone(socket))
         return RILL_EBROKEN;
     return make_ring_block(lane, least, block);
@@ -309,7 +335,7 @@ static void free_large(struct rill_lane *lane, uint64_t offset)
 }
 
 /* Under the lock. RILL_ENOTSUP: there is no arena for this lane. */
-static int allocate(struct rill_lane *lane, uint64_t size, uint64_t *offset, unsigned char **block)
+static int allocate(struct rill_lane *lane, struct rill_large *large, unsigned char **block)
 {
     if (!lane->arena && !lane->arena_failed)
         lane->arena_failed = rill_arena_create(&lane->segment, &lane->arena) != RILL_OK;
@@ -317,23 +343,28 @@ static int allocate(struct rill_lane *lane, uint64_t size, uint64_t *offset, uns
         return RILL_ENOTSUP;
     take_returned(lane);
     int code = rill_blocks_reserve(&lane->blocks);
+    large->capacity = large->size;
     if (code == RILL_OK)
-        code = rill_arena_alloc(lane->arena, size, offset, block);
-    if (code == RILL_OK)
-        rill_blocks_add(&lane->blocks, (struct rill_block){.offset = *offset, .size = size, .kind = RILL_BLOCK_LARGE});
-    return code;
+        code = rill_arena_alloc(lane->arena, &large->capacity, &large->offset, block);
+    if (code != RILL_OK)
+        return code;
+    rill_blocks_add(&lane->blocks, (struct rill_block){.offset = large->offset, .size = large->capacity, .kind = RILL_BLOCK_LARGE});
+    lane->arena_free -= lane->arena_free < large->capacity ? lane->arena_free : large->capacity;
+    if (lane->arena_free > lane->keep_bytes)
+        purge(lane);
+    return RILL_OK;
 }
 
-static int allocate_large(struct rill_lane *lane, rill_object socket, uint64_t size, uint64_t *offset, unsigned char **block)
+static int allocate_large(struct rill_lane *lane, rill_object socket, struct rill_large *large, unsigned char **block)
 {
     (void)pthread_mutex_lock(&lane->lock);
     uint64_t commits = lane->segment.commits;
-    int code = allocate(lane, size, offset, block);
+    int code = allocate(lane, large, block);
     bool grown = lane->segment.commits != commits;
     (void)pthread_mutex_unlock(&lane->lock);
     if (grown && rill_port_peer_gone(socket)) { /* memory was added for a receiver that will never read it */
         if (code == RILL_OK)
-            free_large(lane, *offset);
+            free_large(lane, large->offset);
         return RILL_EBROKEN;
     }
     return code;
@@ -342,21 +373,21 @@ static int allocate_large(struct rill_lane *lane, rill_object socket, uint64_t s
 static int put_large(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
                      uint64_t size)
 {
-    struct rill_span span = {.size = size};
+    struct rill_large large = {.size = size};
     unsigned char *block;
-    int code = allocate_large(lane, socket, size, &span.offset, &block);
+    int code = allocate_large(lane, socket, &large, &block);
     if (code != RILL_OK)
         return code;
     gather(block, parts, count);
     uint64_t length, ticket;
-    code = prepare(lane, ring, socket, sizeof span, &length, &ticket);
+    code = prepare(lane, ring, socket, sizeof large, &length, &ticket);
     if (code == RILL_OK) {
-        memcpy(rill_ring_payload(&ring->writer, ticket), &span, sizeof span);
-        if (!rill_ring_commit(&ring->writer, RILL_KIND_LARGE, sizeof span, ticket))
+        memcpy(rill_ring_payload(&ring->writer, ticket), &large, sizeof large);
+        if (!rill_ring_commit(&ring->writer, RILL_KIND_LARGE, sizeof large, ticket))
             code = RILL_LANE_REVOKED;
     }
     if (code != RILL_OK)
-        free_large(lane, span.offset);
+        free_large(lane, large.offset);
     else
         rill_lane_count_sent(ring, size, rill_record_weight(RILL_KIND_LARGE, length, size));
     return code;
@@ -395,8 +426,14 @@ int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t
     atomic_fetch_add_explicit(&lane->page->rang, 1, memory_order_seq_cst); /* R1 of wake.h, before the packet */
     uint32_t number = atomic_load_explicit(&lane->header->number, memory_order_relaxed); /* written before the lane was first armed */
     int code = send_notice(socket, RILL_PACKET_WAKE, number, NULL);
-    if (code != RILL_OK && code != RILL_EFULL)
+    for (unsigned tries = 0; code != RILL_OK && code != RILL_EFULL && code != RILL_EBROKEN && tries < WAKE_TRIES; tries++) {
+        rill_port_yield();
+        code = send_notice(socket, RILL_PACKET_WAKE, number, NULL);
+    }
+    if (code == RILL_EBROKEN)
         return code;
+    if (code != RILL_OK && code != RILL_EFULL)
+        return RILL_OK; /* the message is committed, and the next send rings again */
     atomic_store_explicit(&lane->rung, due, memory_order_relaxed);
     return RILL_OK;
 }

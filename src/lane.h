@@ -24,7 +24,7 @@
 #include "port.h"
 
 /* Messages up to this size lie in the ring; larger ones in the arena, where a receiver can hold each as long as it likes without holding others. */
-#define RILL_INLINE_MAX ((uint64_t)16 << 10)
+#define RILL_INLINE_MAX ((uint64_t)64 << 10)
 
 /* Given back by calls below when the receiver has given this lane up; the message goes into a new lane. Never leaves the library. */
 #define RILL_LANE_REVOKED 1
@@ -48,6 +48,7 @@ struct rill_lane {
     struct rill_segment segment;
     struct rill_blocks blocks;
     struct rill_arena *arena;   /* NULL until the first large message */
+    uint64_t arena_free;        /* bytes freed into the arena and not allocated again, at most */
     bool arena_failed;          /* none is to be had: large messages lie in blocks of their ring */
     struct rill_block *spare;   /* blocks of rings that came back, oldest first: a queue, so that a busy ring goes round */
     size_t spare_first, spare_count, spare_capacity;
@@ -147,10 +148,18 @@ static inline void rill_lane_count_sent(struct rill_lane_ring *ring, uint64_t si
 int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
                   uint64_t size);
 
+/* What a message of this size will count in the limit if it is sent now. */
+static inline uint64_t rill_lane_weight(const struct rill_lane *lane, uint64_t size)
+{
+    bool stamped = atomic_load_explicit(&lane->page->rings, memory_order_relaxed) > 1;
+    uint64_t head = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0);
+    return size <= RILL_INLINE_MAX ? head + rill_ring_padded(size) : head + sizeof(struct rill_large) + size;
+}
+
 /* Bytes queued by this process. */
 uint64_t rill_lane_queued(const struct rill_lane *lane);
 
-/* Rings the receiver if it sleeps. RILL_EBROKEN: it is gone. */
+/* Rings the receiver, which sleeps. RILL_EBROKEN: it is gone. No other error: what was committed is sent. */
 int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t due);
 
 /* Waits until at most `target` bytes are queued, or `event` (if any), or the deadline. Another thread that waits already may be the one to

@@ -74,12 +74,6 @@ static void retire_lane(struct rill_endpoint *endpoint, struct rill_lane *lane)
 
 /* ---- room ---- */
 
-/* What a message may count at most: the receiver counts it by the same rule, with or without a ticket. */
-static uint64_t heaviest(uint64_t size)
-{
-    return rill_ring_padded(size) + RILL_HEADER_BYTES + RILL_TICKET_BYTES + sizeof(struct rill_span);
-}
-
 static bool fits_limit(uint64_t queued, uint64_t limit, uint64_t weight)
 {
     return queued == 0 || (weight <= limit && queued <= limit - weight);
@@ -166,7 +160,7 @@ static int try_put(struct rill_endpoint *endpoint, struct rill_lane *lane, const
     if (is_closed(endpoint))
         return RILL_EBROKEN;
     uint64_t limit = endpoint->core->page->limit;
-    if (limit && !has_room(lane, limit, heaviest(size)))
+    if (limit && !has_room(lane, limit, rill_lane_weight(lane, size)))
         return RILL_EFULL;
     struct rill_lane_ring *ring;
     int code = rill_lane_hold(lane, &ring);
@@ -199,7 +193,7 @@ static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, s
         if (code == RILL_EFULL && deadline != RILL_NOW) {
             code = wake(endpoint, lane); /* what it did not hear of it cannot make room for */
             if (code == RILL_OK)
-                code = wait_for_room(endpoint, lane, heaviest(size), deadline);
+                code = wait_for_room(endpoint, lane, rill_lane_weight(lane, size), deadline);
             if (code == RILL_OK)
                 continue;
         }
