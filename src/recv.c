@@ -78,25 +78,39 @@ static bool interrupted(const rill_receiver *receiver)
     return atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst) != 0;
 }
 
+static void linger(void)
+{
+    int64_t end = rill_port_clock() + RILL_LINGER_TIME;
+    do
+        rill_port_relax();
+    while (rill_port_clock() < end);
+}
+
 /* Stays awake for a while. True: there may be something to receive. */
 static bool spin(rill_receiver *receiver, int64_t deadline)
 {
-    int64_t budget = rill_spin_budget(&receiver->spin);
+    struct rill_spin *spin = &receiver->spin;
+    int64_t budget = rill_spin_budget(spin);
     if (budget == 0)
         return false;
+    if (rill_spin_lingers(spin, receiver->messages))
+        linger();
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)
         end = deadline;
+    unsigned looks = 0;
     do {
-        for (unsigned i = 0; i < RILL_SPIN_CHECKS; i++) {
+        for (unsigned i = 0; i < RILL_SPIN_CHECKS; i++, looks++) {
             if (receiver->source->stirs(receiver->state) || interrupted(receiver)) {
-                rill_spin_learn(&receiver->spin, true);
+                rill_spin_learn(spin, true);
+                rill_spin_note(spin, looks);
                 return true;
             }
             rill_port_relax();
         }
     } while (rill_port_clock() < end);
-    rill_spin_learn(&receiver->spin, false);
+    rill_spin_learn(spin, false);
+    rill_spin_note(spin, looks);
     return false;
 }
 

@@ -19,10 +19,21 @@
 #define RILL_SPIN_TRY_LAST 1024u
 #define RILL_SPIN_CHECKS 64 /* looks between two looks at the clock */
 
+/* A receiver that is a little faster than its sender catches up with it after every message, and then both fight for the line of the next header: the
+ * queue moves several times slower than either of them could. So one that has found the next message at once several times in a row looks away
+ * for a moment, and comes back to many. It goes on so as long as it does find many. */
+#define RILL_LINGER_TIME INT64_C(500) /* ns */
+#define RILL_LINGER_AFTER 4u
+#define RILL_LINGER_AT_ONCE 2u /* looks */
+#define RILL_LINGER_MANY 8u    /* messages */
+#define RILL_LINGER_PAUSE 64u  /* waits before it is tried again */
+
 struct rill_spin {
     int64_t fixed;  /* the user's: -1 never, 0 adapt, else ns */
     int64_t budget; /* ns */
     uint32_t skipped, every;
+    int64_t close;      /* waits in a row that ended at once; negative: waits to go until they are counted again */
+    uint64_t last_count; /* messages received when it last lingered */
 };
 
 static inline void rill_spin_start(struct rill_spin *spin, int64_t fixed)
@@ -52,6 +63,26 @@ static inline void rill_spin_learn(struct rill_spin *spin, bool paid)
     } else {
         spin->budget = spin->budget / 2 >= RILL_SPIN_LEAST ? spin->budget / 2 : 0;
     }
+}
+
+/* Before a wait: should it look away first? `count` is of messages received so far. */
+static inline bool rill_spin_lingers(struct rill_spin *spin, uint64_t count)
+{
+    if (spin->close < (int64_t)RILL_LINGER_AFTER)
+        return false;
+    bool many = spin->close == RILL_LINGER_AFTER || count - spin->last_count >= RILL_LINGER_MANY;
+    spin->close = many ? RILL_LINGER_AFTER + 1 : -(int64_t)RILL_LINGER_PAUSE;
+    spin->last_count = count;
+    return many;
+}
+
+/* After a wait that did not linger: how many looks it took to find something. */
+static inline void rill_spin_note(struct rill_spin *spin, unsigned looks)
+{
+    if (spin->close < 0)
+        spin->close++;
+    else if (spin->close < (int64_t)RILL_LINGER_AFTER)
+        spin->close = looks < RILL_LINGER_AT_ONCE ? spin->close + 1 : 0;
 }
 
 #endif
