@@ -15,7 +15,8 @@
 #define FIRST_BLOCK RILL_PAGE_BYTES
 #define BUSY_BLOCK ((uint64_t)256 << 10) /* a busy ring grows in blocks of up to this, */
 #define LARGE_BLOCK ((uint64_t)1 << 20)  /* or up to this, where it takes that to hold several messages, or in a burst */
-#define KEEP_MIN ((uint64_t)8 << 20)     /* what a ring may cycle through: it has to be larger than the caches between two cores */
+#define BUSY_BYTES ((uint64_t)4 << 20)   /* what a busy ring grows to by itself: more than the caches between two cores, less than their share of the last one */
+#define KEEP_MIN ((uint64_t)5 << 20)     /* what is kept when it comes back; what is more was a burst */
 #define KEEP_MAX ((uint64_t)64 << 20)
 
 /* A ring that comes round sooner than this is too small: with what it writes still in the other processor's cache, each line has to be fetched from
@@ -77,7 +78,7 @@ static bool spare_take(struct rill_lane *lane, uint64_t size, int64_t now, struc
     while (lane->spare_count) {
         int64_t round = now - spare_at(lane, 0)->entered;
         bool fits = spare_at(lane, 0)->size >= size;
-        if (fits && round < ROUND_FAST && lane->ring_bytes < lane->keep_bytes)
+        if (fits && round < ROUND_FAST && lane->ring_bytes < BUSY_BYTES)
             return false;
         spare_pop(lane, block);
         if (fits && (round < ROUND_SLOW || !lane->spare_count))

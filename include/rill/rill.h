@@ -133,7 +133,7 @@ enum rill_on_full {
 
 /* How many bytes of queue serve a pipeline best: enough that neither side waits for the other, few enough to be reused
  * while they are still in the cache. Use it as `limit` together with RILL_FULL_WAIT. perf/ shows what it was chosen from. */
-#define RILL_PIPELINE_LIMIT ((uint64_t)8 << 20)
+#define RILL_PIPELINE_LIMIT ((uint64_t)4 << 20)
 
 struct rill_channel_options {
     size_t size;           /* sizeof(struct rill_channel_options) */
@@ -141,7 +141,8 @@ struct rill_channel_options {
     uint32_t on_full;      /* enum rill_on_full; 0: the default named there */
     uint64_t limit;        /* bytes that one sending process may have queued, each message counted as its size plus at most 32;
                               0: no limit. A message larger than the limit is sent when nothing else is queued by that process.
-                              Threads that send at the same moment may exceed it by one message each. The limit is counted for each
+                              Threads that send at the same moment may exceed it by one message each. On RILL_SOCKET it does not count:
+                              there the socket's buffer is the limit. The limit is counted for each
                               process apart, because a count that they share would be wrong for ever after one is killed. */
     int64_t send_timeout;  /* RILL_FULL_WAIT: how long a send waits for room, ns; 0: for ever */
     int64_t spin;          /* how long a call that has to wait stays awake first, ns: at most 1 s. 0: adapts by itself, up to some tens of
@@ -206,8 +207,8 @@ RILL_API int rill_send_many(rill_sender *sender, const struct rill_bytes *messag
 /* Sends one message that is put together from `count` parts (as writev does). Errors as rill_send. */
 RILL_API int rill_send_parts(rill_sender *sender, const struct rill_bytes *parts, size_t count);
 
-/* Makes the call that waits for room on this sender, or the next one that would have to wait, return RILL_EINTERRUPTED; once. Any thread, and safe
- * in a signal handler after the sender has waited once. Returns 0 or RILL_EINVAL. */
+/* Makes the call that waits for room on this sender, or the next one that would have to wait, return RILL_EINTERRUPTED; once. Any thread, but not a
+ * signal handler: a process of one thread sleeps in a way that only its peers can end. Returns 0 or RILL_EINVAL. */
 RILL_API int rill_sender_interrupt(rill_sender *sender);
 
 /* ---------------------------------------------------------------- receiving */
@@ -224,7 +225,7 @@ RILL_API int rill_receiver_close(rill_receiver **receiver);
 RILL_API int rill_receiver_release(rill_receiver **receiver);
 
 /* Receives the next message: waits until there is one. The message is the caller's, to be closed with rill_message_close; it may outlive the
- * receiver. While messages keep coming, no system call; with nothing to do the call sleeps in the kernel.
+ * receiver. Messages may be held for as long as you like; of those up to 64 KiB, what is held beyond 4 MiB of a sender's memory is copied. While messages keep coming, no system call; with nothing to do the call sleeps in the kernel.
  * RILL_EDISCONNECTED  the queue is empty and no sender is left anywhere; every later call says the same.
  * RILL_EINTERRUPTED   rill_receiver_interrupt was called.
  * RILL_EBUSY          another thread is in a call on this receiver, or another process (of a fork) receives on this channel.
@@ -253,13 +254,14 @@ RILL_API int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capaci
 RILL_API int rill_recv_many(rill_receiver *receiver, int64_t deadline, rill_message **messages, size_t capacity, size_t *count);
 
 /* Makes the call that waits on this receiver, or if there is none the next one that would have to wait (a try counts), return
- * RILL_EINTERRUPTED; once. Any thread, while the receiver is open. Makes at most one system call. Returns 0 or RILL_EINVAL. */
+ * RILL_EINTERRUPTED; once. A message that is there comes first. Any thread, while the receiver is open, but not a signal handler (see
+ * rill_sender_interrupt). Makes at most one system call. Returns 0 or RILL_EINVAL. */
 RILL_API int rill_receiver_interrupt(rill_receiver *receiver);
 
 /* ---------------------------------------------------------------- messages */
 
 /* The bytes of a message, readable in place until it is closed, aligned to 8 at least. A sender that means harm may go on
- * writing to a large message's bytes (it is shared memory): copy before you check what you then rely on. Never NULL, also for 0 bytes; NULL only
+ * writing to the bytes of a message of more than 256 bytes (it is shared memory): copy before you check what you then rely on. Never NULL, also for 0 bytes; NULL only
  * for an argument that is no message. Any thread; no system call. */
 RILL_API const void *rill_message_data(const rill_message *message);
 
