@@ -10,7 +10,7 @@
  *   who writes        field
  *   the maker, once   identity and options; read-only afterwards
  *   senders           ticket, rings, rang
- *   the receiver      closed, lost, reader
+ *   the receiver      closed, reader
  *
  * Lane, one for each channel and sending process, a growable segment mapped by its owner and the receiver:
  *   offset 0          struct rill_lane_header (one page)
@@ -102,8 +102,7 @@ struct rill_page {
     _Atomic uint32_t rings;  /* rings that were ever counted in; whoever adds one counts first, then uses it */
     _Atomic uint32_t rang;   /* packets sent to the receiver by armed lanes (modulo 2^32), counted before they are sent */
     _Atomic uint32_t closed; /* the receiver has closed the channel */
-    _Atomic uint32_t lost;   /* the receiver had no descriptor left to take an announcement: lanes without a number announce themselves again */
-    unsigned char reserved1[RILL_LINE_BYTES - 24];
+    unsigned char reserved1[RILL_LINE_BYTES - 20];
 
     _Atomic uint64_t reader; /* random name of the process that receives; 0: nobody has received yet, or it let go */
     unsigned char reserved2[RILL_LINE_BYTES - 8];

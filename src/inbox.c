@@ -16,8 +16,8 @@
 #define PUBLISH_EVERY ((uint64_t)64 << 10)
 #define PINNED_MOST ((uint64_t)4 << 20) /* bytes of a lane's blocks held by messages read in place: beyond, they are copied */
 #define ABSORB_EVERY 1024u      /* looks: what a hostile sender's writes to the page can hide is found then */
-#define SETTLE_AFTER 2u
-#define SCAN_AFTER 3u           /* fewer packets never fill a socket */
+#define SETTLE_AFTER 4u
+#define SCAN_AFTER 5u           /* fewer packets of ours never fill a socket, however small its buffer was made */
 #define CHECK_LONE_EVERY 16u    /* sleeps */
 #define CHECKS_EACH 2u          /* owners asked after whenever the socket is asked anyway */
 #define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
@@ -403,12 +403,6 @@ static void publish_all(struct rill_inbox *inbox, bool pause)
 
 /* ---- packets ---- */
 
-static void close_objects(const struct rill_packet *packet)
-{
-    for (unsigned i = 0; i < packet->object_count; i++)
-        rill_port_close(packet->objects[i]);
-}
-
 static void take_room_socket(struct rill_inbox *inbox, uint64_t id, rill_object socket)
 {
     for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
@@ -427,38 +421,43 @@ static void take_room_socket(struct rill_inbox *inbox, uint64_t id, rill_object 
     rill_port_close(socket); /* its owner was refused, or lies */
 }
 
-/* A descriptor that did not fit the process is lost with its packet. Lanes are told to announce themselves again. */
-static int note_lost(struct rill_inbox *inbox)
+/* A packet that carries an object. For lack of a handle or of memory it stays, or the object does, and nothing is lost. */
+static int handle_object(struct rill_inbox *inbox, const struct rill_notice *notice)
 {
-    atomic_fetch_add_explicit(&inbox->page->lost, 1, memory_order_relaxed);
-    return RILL_ENOFD;
-}
-
-static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *notice, const struct rill_packet *packet)
-{
-    inbox->unsettled++;
-    inbox->wakeups++;
-    bool whole = packet->size == sizeof *notice;
-    bool carries = notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM;
-    if (whole && carries && packet->truncated && packet->object_count == 0)
-        return note_lost(inbox);
-    if (!whole || packet->truncated || packet->object_count != (carries ? 1 : 0)) {
-        close_objects(packet);
-        inbox->unsettled += SCAN_AFTER; /* not ours; and large packets fill a socket sooner */
+    rill_object object;
+    int code = rill_port_peek_object(inbox->socket, &object);
+    if (code == RILL_EPEER)
+        return RILL_OK; /* it carries none, or several: not ours */
+    if (code != RILL_OK)
+        return code;
+    if (notice->kind == RILL_PACKET_ROOM) {
+        take_room_socket(inbox, notice->word, object);
         return RILL_OK;
     }
-    if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1]) {
+    code = accept_lane(inbox, object, notice->word);
+    if (code == RILL_OK)
+        return RILL_OK;
+    inbox->pending = object;
+    inbox->pending_id = notice->word;
+    rill_port_drop(inbox->socket); /* the object is kept */
+    return code;
+}
+
+static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *notice, size_t size)
+{
+    int code = RILL_OK;
+    if (size != sizeof *notice)
+        inbox->unsettled += SCAN_AFTER; /* not ours; and large packets fill a socket sooner */
+    else if (notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM)
+        code = handle_object(inbox, notice);
+    else if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1])
         activate(inbox, inbox->lanes[notice->word - 1]);
-    } else if (notice->kind == RILL_PACKET_LANE) {
-        int code = accept_lane(inbox, packet->objects[0], notice->word);
-        if (code != RILL_OK) {
-            inbox->pending = packet->objects[0];
-            inbox->pending_id = notice->word;
-        }
+    inbox->rang_seen += size == sizeof *notice && notice->kind == RILL_PACKET_WAKE; /* its sender counted it: no need to ask for it again */
+    if (code != RILL_OK)
         return code;
-    } else if (notice->kind == RILL_PACKET_ROOM) {
-        take_room_socket(inbox, notice->word, packet->objects[0]);
-    }
+    inbox->unsettled++;
+    inbox->wakeups++;
+    rill_port_drop(inbox->socket);
     return RILL_OK;
 }
 
@@ -477,13 +476,13 @@ static void disconnect(struct rill_inbox *inbox)
 static int take_packet(struct rill_inbox *inbox, rill_object event, int64_t deadline)
 {
     struct rill_notice notice = {0};
-    struct rill_packet packet = {.data = {&notice}, .capacity = {sizeof notice}};
-    int code = rill_port_receive(inbox->socket, event, deadline, &packet);
+    size_t size;
+    int code = rill_port_peek(inbox->socket, event, deadline, &notice, sizeof notice, &size);
     if (code == RILL_EDISCONNECTED) {
         disconnect(inbox);
         return code;
     }
-    return code == RILL_OK ? handle_packet(inbox, &notice, &packet) : code;
+    return code == RILL_OK ? handle_packet(inbox, &notice, size) : code;
 }
 
 /* Lanes that rang into a full socket are named by no packet. */
@@ -527,28 +526,37 @@ static bool found_dead_before_sleep(struct rill_inbox *inbox)
     return (inbox->lane_count > 1 || inbox->sleeps++ % CHECK_LONE_EVERY == 0) && found_dead(inbox);
 }
 
-static int absorb(void *state)
+/* Takes all packets that wait at the socket. RILL_EDISCONNECTED: no sender is left. */
+static int take_packets(struct rill_inbox *inbox)
 {
-    struct rill_inbox *inbox = state;
     int code = retry_pending(inbox);
     if (code != RILL_OK)
         return code;
     if (inbox->disconnected)
         return RILL_EDISCONNECTED;
     /* Before the packets are taken: what is counted up behind this is found next time. */
-    inbox->rings_seen = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst);
-    inbox->rang_seen = atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst);
+    uint32_t rings = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst);
+    uint32_t rang = atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst);
     do
         code = take_packet(inbox, RILL_NO_OBJECT, RILL_NOW);
     while (code == RILL_OK);
     if (code != RILL_EEMPTY)
         return code;
+    inbox->rings_seen = rings;
+    inbox->rang_seen = rang;
     if (inbox->unsettled >= SCAN_AFTER)
         scan_armed(inbox);
     inbox->unsettled = 0;
-    for (unsigned i = 0; i < CHECKS_EACH; i++)
-        (void)found_dead(inbox);
     return RILL_OK;
+}
+
+static int absorb(void *state)
+{
+    struct rill_inbox *inbox = state;
+    int code = take_packets(inbox);
+    for (unsigned i = 0; i < CHECKS_EACH && code == RILL_OK; i++)
+        (void)found_dead(inbox);
+    return code;
 }
 
 /* ---- looking ---- */
@@ -689,8 +697,9 @@ static int look_once(struct rill_inbox *inbox)
     inbox->bound = atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst); /* T1 */
     bool stirred = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst) != inbox->rings_seen || /* T2 */
                    atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst) != inbox->rang_seen;
-    if ((stirred || ++inbox->looks % ABSORB_EVERY == 0) && !inbox->disconnected) {
-        int code = absorb(inbox);
+    bool routine = ++inbox->looks % ABSORB_EVERY == 0;
+    if ((stirred || routine) && !inbox->disconnected) {
+        int code = routine ? absorb(inbox) : take_packets(inbox);
         if (code != RILL_OK && code != RILL_EDISCONNECTED)
             return code;
     }
@@ -998,7 +1007,7 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
     int code = retry_pending(inbox);
     if (code == RILL_OK && inbox->unsettled >= SETTLE_AFTER) {
         uint64_t before = inbox->wakeups;
-        code = absorb(inbox);
+        code = take_packets(inbox);
         if (code == RILL_EDISCONNECTED || (code == RILL_OK && inbox->wakeups != before))
             return RILL_OK;
     }

@@ -458,7 +458,7 @@ static int make_room_socket(struct rill_lane *lane, rill_object socket)
     return code == RILL_EFULL ? RILL_EAGAIN : code;
 }
 
-/* The end of the room socket means that the receiver is gone, unless it had no descriptor left to take its end: then a new one is made. */
+/* The end of the room socket means that the receiver is gone, or that it has given up this lane. */
 static int room_socket_ended(struct rill_lane *lane, rill_object socket)
 {
     if (rill_port_peer_gone(socket))
@@ -475,8 +475,6 @@ static int sleep_on_room_socket(struct rill_lane *lane, rill_object socket, rill
     unsigned char byte[8];
     struct rill_packet packet = {.data = {byte}, .capacity = {sizeof byte}};
     int code = rill_port_receive(lane->room_socket, event, deadline, &packet);
-    for (unsigned i = 0; code == RILL_OK && i < packet.object_count; i++)
-        rill_port_close(packet.objects[i]);
     if (code == RILL_EEMPTY)
         return RILL_ETIMEDOUT;
     return code == RILL_EDISCONNECTED ? room_socket_ended(lane, socket) : code;
@@ -590,7 +588,6 @@ int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lan
         return RILL_ENOMEM;
     memset(made, 0, sizeof *made);
     made->page = page;
-    made->lost_seen = atomic_load_explicit(&page->lost, memory_order_relaxed);
     made->room_socket = RILL_NO_OBJECT;
     made->segment.memory = RILL_NO_OBJECT;
     made->keep_bytes = bytes_to_keep(page->limit);
@@ -614,23 +611,8 @@ int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lan
     return RILL_OK;
 }
 
-int rill_lane_announce_again(struct rill_lane *lane, rill_object socket)
-{
-    (void)pthread_mutex_lock(&lane->lock);
-    uint32_t lost = atomic_load_explicit(&lane->page->lost, memory_order_relaxed);
-    int code = RILL_OK;
-    if (atomic_load_explicit(&lane->header->number, memory_order_relaxed) == 0)
-        code = send_notice(socket, RILL_PACKET_LANE, lane->id, &lane->segment.memory);
-    if (code == RILL_OK)
-        lane->lost_seen = lost;
-    (void)pthread_mutex_unlock(&lane->lock);
-    return code == RILL_EFULL ? RILL_EAGAIN : code;
-}
-
 void rill_lane_close(struct rill_lane *lane, rill_object socket)
 {
-    if (rill_lane_was_lost(lane))
-        (void)rill_lane_announce_again(lane, socket);
     atomic_store_explicit(&lane->header->closed, 1, memory_order_seq_cst); /* after the last commit; partner C1 of inbox.c */
     uint32_t due = rill_wake_due(lane->header, &lane->rung);
     if (due)

@@ -61,7 +61,6 @@ struct rill_lane {
     struct rill_identity identity;
     rill_object kept[4];        /* further handles of this segment that came to this process: closing one would drop the owner's mark */
     size_t kept_count;
-    uint32_t lost_seen;         /* the page's `lost` when the lane was announced last */
     _Atomic uint32_t references;
     _Atomic uint32_t closed;    /* the owner has let go; a receiver in this process may still read */
     struct rill_lane *next_own; /* process.c */
@@ -75,14 +74,6 @@ struct rill_lane {
 
 /* Makes a lane and announces it on the channel's sending socket. RILL_EAGAIN: the socket is full. RILL_EBROKEN, RILL_ENOMEM, RILL_ENOFD … */
 int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lane **lane);
-
-/* The receiver lost announcements for want of descriptors: announces this lane again if it was among them. */
-int rill_lane_announce_again(struct rill_lane *lane, rill_object socket);
-
-static inline bool rill_lane_was_lost(const struct rill_lane *lane)
-{
-    return atomic_load_explicit(&lane->page->lost, memory_order_relaxed) != lane->lost_seen;
-}
 
 /* The owner lets go: no record will follow. The receiver is rung on the socket if it is asleep, to free its part. */
 void rill_lane_close(struct rill_lane *lane, rill_object socket);

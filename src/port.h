@@ -70,12 +70,14 @@ bool rill_port_owner_alive(rill_object memory);
 /* A connection: what is sent on pair[0] is received on pair[1], in whole packets, and the other way. */
 int rill_port_pair(rill_object pair[2]);
 
+#define RILL_PACKET_OBJECTS 4
+
 struct rill_run_of_bytes {
     const void *data;
     size_t size;
 };
 
-/* Sends one packet, of up to two runs of bytes, never empty, with up to 4 objects (copied). Without waiting: RILL_EFULL if there is
+/* Sends one packet, of up to two runs of bytes, never empty, with up to RILL_PACKET_OBJECTS objects (copied). Without waiting: RILL_EFULL if there is
  * no room now. If `wait`, sleeps until there is. RILL_EBROKEN: the other side is gone. */
 int rill_port_send(rill_object end, const struct rill_run_of_bytes *runs, unsigned count, const rill_object *objects,
                    unsigned object_count, bool wait);
@@ -83,20 +85,26 @@ int rill_port_send(rill_object end, const struct rill_run_of_bytes *runs, unsign
 /* Sleeps until a packet can be sent, `event` is signalled (if it is an object), or the deadline (RILL_ETIMEDOUT). Success may be spurious. */
 int rill_port_wait_to_send(rill_object end, rill_object event, int64_t deadline);
 
-#define RILL_PACKET_OBJECTS 4
-
 struct rill_packet {
     void *data[2]; /* in: where the bytes go: first all of data[0], then data[1] */
     size_t capacity[2];
-    size_t size;                              /* out: bytes received */
-    bool truncated;                           /* out: there were more bytes or objects than fit; they are lost */
-    unsigned object_count;                    /* out: */
-    rill_object objects[RILL_PACKET_OBJECTS]; /* out: the caller's */
+    size_t size;    /* out: bytes received */
+    bool truncated; /* out: there were more bytes than fit; they are lost */
 };
 
-/* Receives one packet. With deadline RILL_NOW: RILL_EEMPTY if there is none. Else it sleeps: RILL_ETIMEDOUT, or RILL_EINTERRUPTED when
- * `event` (if it is an object) is signalled. RILL_EDISCONNECTED: nothing is left, and nobody is left on the other side. */
+/* Receives one packet; objects in it are thrown away. With deadline RILL_NOW: RILL_EEMPTY if there is none. Else it sleeps: RILL_ETIMEDOUT, or
+ * RILL_EINTERRUPTED when `event` (if it is an object) is signalled. RILL_EDISCONNECTED: nothing is left, and nobody is left on the other side. */
 int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet);
+
+/* As rill_port_receive, but the packet stays the next one. *size is its whole size, also if only `capacity` bytes of it were copied. */
+int rill_port_peek(rill_object end, rill_object event, int64_t deadline, void *data, size_t capacity, size_t *size);
+
+/* Copies the one object of the packet that was peeked at, which stays the next one. RILL_ENOFD: no handle is left for it, nothing is lost. RILL_EPEER: it
+ * does not carry one object. */
+int rill_port_peek_object(rill_object end, rill_object *object);
+
+/* Throws away the packet that was peeked at. */
+void rill_port_drop(rill_object end);
 
 /* Is the other side gone for good? One system call, does not block. */
 bool rill_port_peer_gone(rill_object end);

@@ -50,7 +50,7 @@ static int code_of_errno(int error)
     }
 }
 
-/* A library must not disturb the caller's errno where it reports success. */
+/* Where a call succeeds, or tells of something usual such as an empty queue, the caller's errno stays as it was. */
 void rill_port_close(rill_object object)
 {
     int saved = errno;
@@ -215,12 +215,14 @@ int rill_port_memory_map(rill_object memory, uint64_t offset, uint64_t size, voi
     if (offset > INT64_MAX || size > SIZE_MAX)
         return RILL_ENOMEM;
     void *where = MAP_FAILED;
+    int saved = errno;
     if (wish)
         where = mmap(wish, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memory, (off_t)offset);
     if (where == MAP_FAILED)
         where = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, (off_t)offset);
     if (where == MAP_FAILED)
         return code_of_errno(errno);
+    errno = saved; /* the wish may not have been granted */
     *address = where;
     return RILL_OK;
 }
@@ -308,9 +310,14 @@ int rill_port_send(rill_object end, const struct rill_run_of_bytes *runs, unsign
     union rights rights;
     if (object_count)
         attach_objects(&message, &rights, objects, object_count);
+    int saved = errno;
     for (bool reset = false;;) {
         if (sendmsg(end, &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT)) >= 0)
             return RILL_OK;
+        if (errno == EAGAIN) {
+            errno = saved;
+            return RILL_EFULL;
+        }
         if (errno == ECONNRESET && !reset)
             reset = true; /* a receiver that was closed with packets unread says this once, then EPIPE */
         else if (errno != EINTR)
@@ -351,24 +358,6 @@ int rill_port_wait_to_send(rill_object end, rill_object event, int64_t deadline)
     return wait_for(end, POLLOUT, event, deadline);
 }
 
-static void detach_objects(struct msghdr *message, struct rill_packet *packet)
-{
-    packet->object_count = 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (packet->object_count < RILL_PACKET_OBJECTS)
-                packet->objects[packet->object_count++] = fd;
-            else
-                rill_port_close(fd);
-        }
-    }
-}
-
 /* A packet without bytes, which a hostile sender can make, also reads as 0. It is the end only if the other side has hung up and no byte
  * waits behind it. (Asking for credentials with each packet would tell as well, and would cost every packet.) */
 static bool is_end(rill_object end)
@@ -379,46 +368,105 @@ static bool is_end(rill_object end)
 }
 
 /* One attempt. RILL_EEMPTY: nothing there. */
-static int receive_once(rill_object end, int flags, struct rill_packet *packet)
+static int receive_once(rill_object end, int flags, struct msghdr *message, size_t *size)
 {
-    struct iovec parts[2] = {{.iov_base = packet->data[0], .iov_len = packet->capacity[0]},
-                             {.iov_base = packet->data[1], .iov_len = packet->capacity[1]}};
-    union rights rights;
-    struct msghdr message = {.msg_iov = parts,
-                             .msg_iovlen = packet->capacity[1] ? 2 : 1,
-                             .msg_control = rights.bytes,
-                             .msg_controllen = sizeof rights.bytes};
+    int saved = errno;
     for (;;) {
-        ssize_t size = recvmsg(end, &message, flags | MSG_CMSG_CLOEXEC);
-        if (size > 0 || (size == 0 && !is_end(end))) {
-            packet->size = (size_t)size;
-            packet->truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
-            detach_objects(&message, packet);
+        ssize_t received = recvmsg(end, message, flags | MSG_CMSG_CLOEXEC);
+        if (received > 0 || (received == 0 && !is_end(end))) {
+            *size = (size_t)received;
             return RILL_OK;
         }
-        if (size == 0)
+        if (received == 0)
             return RILL_EDISCONNECTED;
-        if (errno == EAGAIN)
+        if (errno == EAGAIN) {
+            errno = saved;
             return RILL_EEMPTY;
+        }
         if (errno != EINTR && errno != ECONNRESET) /* a sender closed with something unread: others may be left */
             return code_of_errno(errno);
     }
 }
 
-int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet)
+static int receive_until(rill_object end, rill_object event, int64_t deadline, int flags, struct msghdr *message, size_t *size)
 {
     if (deadline == RILL_NOW)
-        return receive_once(end, MSG_DONTWAIT, packet);
+        return receive_once(end, flags | MSG_DONTWAIT, message, size);
     if (deadline == RILL_FOREVER && event == RILL_NO_OBJECT)
-        return receive_once(end, 0, packet); /* a call less than to poll first */
+        return receive_once(end, flags, message, size); /* a call less than to poll first */
     for (;;) {
         int code = wait_for(end, POLLIN, event, deadline);
         if (code != RILL_OK)
             return code;
-        code = receive_once(end, MSG_DONTWAIT, packet);
+        code = receive_once(end, flags | MSG_DONTWAIT, message, size);
         if (code != RILL_EEMPTY)
             return code;
     }
+}
+
+int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet)
+{
+    struct iovec parts[2] = {{.iov_base = packet->data[0], .iov_len = packet->capacity[0]},
+                             {.iov_base = packet->data[1], .iov_len = packet->capacity[1]}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = packet->capacity[1] ? 2 : 1};
+    int code = receive_until(end, event, deadline, 0, &message, &packet->size);
+    packet->truncated = code == RILL_OK && (message.msg_flags & MSG_TRUNC) != 0;
+    return code;
+}
+
+int rill_port_peek(rill_object end, rill_object event, int64_t deadline, void *data, size_t capacity, size_t *size)
+{
+    struct iovec part = {.iov_base = data, .iov_len = capacity};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    return receive_until(end, event, deadline, MSG_PEEK | MSG_TRUNC, &message, size);
+}
+
+/* Keeps the first object, closes the others. */
+static unsigned detach_objects(struct msghdr *message, int *first)
+{
+    unsigned count = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t held = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < held; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (count++ == 0)
+                *first = fd;
+            else
+                rill_port_close(fd);
+        }
+    }
+    return count;
+}
+
+int rill_port_peek_object(rill_object end, rill_object *object)
+{
+    char byte;
+    size_t size;
+    union rights rights;
+    int fd = RILL_NO_OBJECT;
+    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights.bytes};
+    int code = receive_once(end, MSG_PEEK | MSG_DONTWAIT, &message, &size);
+    if (code != RILL_OK)
+        return code;
+    unsigned count = detach_objects(&message, &fd);
+    if (count == 1 && !(message.msg_flags & MSG_CTRUNC)) {
+        *object = fd;
+        return RILL_OK;
+    }
+    rill_port_close(fd);
+    return count == 0 && (message.msg_flags & MSG_CTRUNC) ? RILL_ENOFD : RILL_EPEER;
+}
+
+void rill_port_drop(rill_object end)
+{
+    char byte;
+    int saved = errno;
+    (void)recv(end, &byte, 1, MSG_DONTWAIT);
+    errno = saved;
 }
 
 bool rill_port_peer_gone(rill_object end)

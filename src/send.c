@@ -54,9 +54,7 @@ static int make_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
 static inline int current_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
 {
     *lane = atomic_load_explicit(&endpoint->lane, memory_order_acquire);
-    if (!*lane)
-        return make_lane(endpoint, lane);
-    return rill_lane_was_lost(*lane) ? rill_lane_announce_again(*lane, endpoint->socket) : RILL_OK;
+    return *lane ? RILL_OK : make_lane(endpoint, lane);
 }
 
 /* The receiver gave the lane up. Other threads may still be inside, so it is freed with the endpoint. */
@@ -217,7 +215,7 @@ static int send_shared(struct rill_endpoint *endpoint, const struct rill_bytes *
 static inline int send_small(struct rill_endpoint *endpoint, const void *data, size_t size)
 {
     struct rill_lane *lane = atomic_load_explicit(&endpoint->lane, memory_order_acquire);
-    if (!lane || rill_lane_was_lost(lane) || is_closed(endpoint))
+    if (!lane || is_closed(endpoint))
         return NOT_SIMPLE;
     struct rill_lane_ring *ring = rill_lane_try_only_ring(lane);
     if (!ring)

@@ -299,8 +299,6 @@ static int receive_packet(struct rill_stream *stream, rill_object event, int64_t
         stream->disconnected = true;
     if (code != RILL_OK)
         return code;
-    for (unsigned i = 0; i < packet.object_count; i++)
-        rill_port_close(packet.objects[i]);
     if (packet.size < sizeof stream->head || packet.truncated) {
         stream->faults++;
         return RILL_OK;
