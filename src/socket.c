@@ -10,6 +10,7 @@
 #include "stream.h"
 
 #define PIECE_MOST ((uint64_t)128 << 10) /* fits a socket's default buffer */
+#define JOIN_MOST ((uint64_t)4 << 10)    /* up to this a copy behind the head costs less than a second run of bytes */
 #define COPY_MOST ((uint64_t)16 << 10)   /* up to this a message is copied to memory of its size; above, it keeps the buffer it came in */
 
 /* ---- sending ---- */
@@ -19,7 +20,15 @@ static int send_piece(struct rill_endpoint *endpoint, const struct rill_piece *p
                       bool first)
 {
     struct rill_run_of_bytes runs[2] = {{.data = piece, .size = sizeof *piece}, {.data = data, .size = size}};
-    unsigned count = size ? 2 : 1;
+    unsigned char joined[sizeof *piece + JOIN_MOST];
+    bool join = size <= JOIN_MOST;
+    if (join) {
+        memcpy(joined, piece, sizeof *piece);
+        if (size)
+            memcpy(joined + sizeof *piece, data, size);
+        runs[0] = (struct rill_run_of_bytes){.data = joined, .size = sizeof *piece + size};
+    }
+    unsigned count = join ? 1 : 2;
     bool interruptible = first && (!rill_port_single_threaded() || atomic_load_explicit(&endpoint->interrupted, memory_order_seq_cst));
     bool block = deadline == RILL_FOREVER && !interruptible; /* one call less than to poll first */
     for (;;) {
@@ -118,7 +127,7 @@ struct rill_stream {
     uint32_t max_assemblies, assembly_count;
     struct assembly *assemblies; /* the one that grew last is first: the next piece is received right into it */
     rill_message *ready;         /* the next message */
-    rill_message *buffer;        /* where a packet goes that continues nothing; PIECE_MOST bytes */
+    rill_message *buffer;        /* where a packet goes that continues nothing: head and PIECE_MOST bytes */
     struct rill_piece head;      /* of the packet that was received last, */
     uint64_t length;             /* its bytes, */
     unsigned char *place;        /* where they lie; NULL: it has been dealt with */
@@ -230,9 +239,10 @@ static int add_piece(struct rill_stream *stream)
 
 static int take_whole(struct rill_stream *stream)
 {
-    bool in_buffer = stream->buffer && stream->place == rill_message_bytes(stream->buffer);
+    bool in_buffer = stream->buffer && stream->place == rill_message_bytes(stream->buffer) + sizeof stream->head;
     if (in_buffer && stream->length > COPY_MOST) {
         stream->ready = stream->buffer;
+        stream->ready->data = stream->place;
         stream->ready->size = stream->length;
         stream->buffer = NULL;
         return RILL_OK;
@@ -271,18 +281,15 @@ static int prepare_place(struct rill_stream *stream, struct rill_packet *packet)
 {
     struct assembly *growing = stream->assemblies;
     *packet = (struct rill_packet){.data = {&stream->head}, .capacity = {sizeof stream->head}};
-    if (growing) {
-        uint64_t left = growing->message->size - growing->filled;
-        if (left >= PIECE_MOST) {
-            packet->data[1] = rill_message_bytes(growing->message) + growing->filled;
-            packet->capacity[1] = PIECE_MOST;
-            return RILL_OK;
-        }
+    if (growing && growing->message->size - growing->filled >= PIECE_MOST) {
+        packet->data[1] = rill_message_bytes(growing->message) + growing->filled;
+        packet->capacity[1] = PIECE_MOST;
+        return RILL_OK;
     }
-    if (!stream->buffer && !(stream->buffer = rill_message_make(PIECE_MOST)))
+    if (!stream->buffer && !(stream->buffer = rill_message_make(sizeof stream->head + PIECE_MOST)))
         return RILL_ENOMEM;
-    packet->data[1] = rill_message_bytes(stream->buffer);
-    packet->capacity[1] = PIECE_MOST;
+    packet->data[0] = rill_message_bytes(stream->buffer);
+    packet->capacity[0] = sizeof stream->head + PIECE_MOST;
     return RILL_OK;
 }
 
@@ -305,6 +312,10 @@ static int receive_packet(struct rill_stream *stream, rill_object event, int64_t
     }
     stream->length = packet.size - sizeof stream->head;
     stream->place = packet.data[1];
+    if (!stream->place) {
+        memcpy(&stream->head, packet.data[0], sizeof stream->head);
+        stream->place = (unsigned char *)packet.data[0] + sizeof stream->head;
+    }
     return deal_with_packet(stream);
 }
 
