@@ -25,46 +25,13 @@ int rill_ring_open(struct rill_ring_reader *reader, struct rill_span span, unsig
     return RILL_OK;
 }
 
-/* Parses the header at a position; the payload may still be written to by a hostile owner, so only the loaded word counts. */
-static int parse(const struct rill_ring_reader *reader, uint64_t position, struct rill_record *record)
-{
-    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, position), memory_order_seq_cst); /* R1, partner W2 */
-    if (word == RILL_HEADER_FREE)
-        return RILL_EEMPTY;
-    uint64_t head = RILL_HEADER_BYTES + (word & RILL_HEADER_STAMPED ? RILL_TICKET_BYTES : 0);
-    uint64_t room = reader->size - position;
-    record->kind = RILL_HEADER_KIND(word);
-    record->size = RILL_HEADER_SIZE(word);
-    if (record->size > room)
-        return RILL_EPEER;
-    record->length = head + rill_ring_padded(record->size);
-    record->payload = reader->block + position + head;
-    record->ticket = 0;
-    if (record->kind == RILL_KIND_LINK)
-        return word == RILL_HEADER(RILL_KIND_LINK, sizeof(struct rill_span)) ? RILL_OK : RILL_EPEER;
-    bool known = record->kind == RILL_KIND_INLINE || (record->kind == RILL_KIND_LARGE && record->size == sizeof(struct rill_large));
-    if (!known || room < RILL_LINK_BYTES || record->length > room - RILL_LINK_BYTES)
-        return RILL_EPEER;
-    if (word & RILL_HEADER_STAMPED) {
-        memcpy(&record->ticket, record->payload - RILL_TICKET_BYTES, sizeof record->ticket);
-        if (record->ticket == 0)
-            return RILL_EPEER;
-    }
-    return RILL_OK;
-}
-
-int rill_ring_peek(const struct rill_ring_reader *reader, struct rill_record *record)
-{
-    return parse(reader, reader->position, record);
-}
-
 void rill_ring_look(struct rill_ring_reader *reader, unsigned most)
 {
     uint64_t position = reader->position;
     struct rill_record record;
     int code = RILL_OK;
     for (unsigned count = 0; count < most; count++) {
-        code = parse(reader, position, &record);
+        code = rill_ring_parse(reader, position, &record);
         if (code != RILL_OK || record.kind == RILL_KIND_LINK)
             break;
         position += record.length;

@@ -33,6 +33,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <rill/rill.h>
+
 #include "layout.h"
 
 static inline _Atomic uint64_t *rill_ring_header(unsigned char *block, uint64_t position)
@@ -137,8 +139,39 @@ struct rill_record {
 /* Starts at a block that lies at `block`. RILL_EPEER: no block can be like this. */
 int rill_ring_open(struct rill_ring_reader *reader, struct rill_span span, unsigned char *block);
 
+/* Parses the header at a position; the payload may still be written to by a hostile owner, so only the loaded word counts. */
+static inline int rill_ring_parse(const struct rill_ring_reader *reader, uint64_t position, struct rill_record *record)
+{
+    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, position), memory_order_seq_cst); /* R1, partner W2 */
+    if (word == RILL_HEADER_FREE)
+        return RILL_EEMPTY;
+    uint64_t head = RILL_HEADER_BYTES + (word & RILL_HEADER_STAMPED ? RILL_TICKET_BYTES : 0);
+    uint64_t room = reader->size - position;
+    record->kind = RILL_HEADER_KIND(word);
+    record->size = RILL_HEADER_SIZE(word);
+    if (record->size > room)
+        return RILL_EPEER;
+    record->length = head + rill_ring_padded(record->size);
+    record->payload = reader->block + position + head;
+    record->ticket = 0;
+    if (record->kind == RILL_KIND_LINK)
+        return word == RILL_HEADER(RILL_KIND_LINK, sizeof(struct rill_span)) ? RILL_OK : RILL_EPEER;
+    bool known = record->kind == RILL_KIND_INLINE || (record->kind == RILL_KIND_LARGE && record->size == sizeof(struct rill_large));
+    if (!known || room < RILL_LINK_BYTES || record->length > room - RILL_LINK_BYTES)
+        return RILL_EPEER;
+    if (word & RILL_HEADER_STAMPED) {
+        memcpy(&record->ticket, record->payload - RILL_TICKET_BYTES, sizeof record->ticket);
+        if (record->ticket == 0)
+            return RILL_EPEER;
+    }
+    return RILL_OK;
+}
+
 /* Reads the next record without taking it: RILL_OK, RILL_EEMPTY, or RILL_EPEER (no writer of ours made this). */
-int rill_ring_peek(const struct rill_ring_reader *reader, struct rill_record *record);
+static inline int rill_ring_peek(const struct rill_ring_reader *reader, struct rill_record *record)
+{
+    return rill_ring_parse(reader, reader->position, record);
+}
 
 /* Takes the record that was peeked. */
 static inline void rill_ring_advance(struct rill_ring_reader *reader, const struct rill_record *record)

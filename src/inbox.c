@@ -914,11 +914,33 @@ static rill_message *message_in_arena(const struct rill_inbox *inbox)
     return made;
 }
 
+/* The first in the order of tickets, if it is a message in its ring. */
+static bool take_in_order(struct rill_inbox *inbox, rill_message **message)
+{
+    if (inbox->order.count == 0 || inbox->order.heap[0].ticket >= inbox->bound)
+        return false;
+    struct rill_inring *ring = inbox->order.heap[0].source;
+    struct rill_record record;
+    if (rill_ring_peek(&ring->reader, &record) != RILL_OK || record.kind != RILL_KIND_INLINE || record.size > inbox->max_message)
+        return false;
+    rill_message *made = message_from_ring(ring, record.payload, record.size);
+    if (!made)
+        return false;
+    *message = made;
+    if (record.ticket)
+        ring->reader.last_ticket = record.ticket;
+    count_taken(inbox, ring, record.length, record.length);
+    reorder(inbox, ring);
+    return true;
+}
+
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
 {
     struct rill_inring *ring = inbox->hot;
-    if (!ring || !inbox->hot_left || inbox->chosen)
+    if (inbox->chosen)
         return false;
+    if (!ring || !inbox->hot_left)
+        return take_in_order(inbox, message);
     const struct rill_ring_reader *reader = &ring->reader;
     uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
     uint64_t size = RILL_HEADER_SIZE(word);

@@ -220,15 +220,17 @@ static inline int send_small(struct rill_endpoint *endpoint, const void *data, s
     struct rill_lane_ring *ring = rill_lane_try_only_ring(lane);
     if (!ring)
         return NOT_SIMPLE;
-    uint64_t length = RILL_HEADER_BYTES + rill_ring_padded(size);
+    bool stamped = rill_order_needed(lane->page);
+    uint64_t length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size);
     uint64_t limit = lane->page->limit;
-    if (rill_order_needed(lane->page) || !rill_ring_fits(&ring->writer, length) ||
+    if (!rill_ring_fits(&ring->writer, length) ||
         (limit && !has_room_in_ring(lane, ring, limit, length))) {
         rill_lane_drop(ring);
         return NOT_SIMPLE;
     }
-    memcpy(rill_ring_payload(&ring->writer, 0), data, size);
-    bool committed = rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, 0);
+    uint64_t ticket = stamped ? rill_order_draw(lane->page, &ring->writer.last_ticket) : 0;
+    memcpy(rill_ring_payload(&ring->writer, ticket), data, size);
+    bool committed = rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket);
     if (committed)
         rill_lane_count_sent(ring, size, length);
     rill_lane_drop(ring);
