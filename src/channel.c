@@ -326,7 +326,7 @@ void rill_receiver_dispose(rill_receiver *receiver, bool closing)
         atomic_store_explicit(&receiver->core->page->closed, 1, memory_order_release);
     switch (receiver->transport) {
     case RILL_SHM:
-        rill_inbox_destroy(receiver->state);
+        rill_inbox_destroy(receiver->state, receiver->owner != atomic_load_explicit(&rill_generation, memory_order_relaxed));
         break;
     case RILL_SOCKET:
         rill_stream_destroy(receiver->state);

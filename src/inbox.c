@@ -289,14 +289,31 @@ static bool known_already(const struct rill_inbox *inbox, const struct rill_iden
     return false;
 }
 
-/* What a queue with a limit may leave unpunched is at least the limit: a pipeline goes round in that much. */
-static uint64_t idle_bytes(uint64_t limit)
+/* What may wait unpunched for the owners of all lanes. With a limit each of them goes round in that much; without, they share what a burst may leave. */
+static uint64_t idle_bytes(const struct rill_inbox *inbox)
 {
-    const uint64_t least = (uint64_t)4 << 20, most = (uint64_t)64 << 20;
-    return limit < least ? least : limit > most ? most : limit;
+    const uint64_t least = (uint64_t)256 << 10, some = (uint64_t)4 << 20, most = (uint64_t)64 << 20;
+    uint64_t limit = inbox->page_limit;
+    if (limit)
+        return limit < some ? some : limit > most ? most : limit;
+    uint64_t share = some / (inbox->lane_count + 1);
+    return share < least ? least : share;
 }
 
-static struct rill_inlane *new_lane(const struct rill_inbox *inbox, rill_object memory, uint64_t id)
+static void share_idle_bytes(struct rill_inbox *inbox)
+{
+    uint64_t bytes = idle_bytes(inbox);
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        struct rill_inlane *lane = inbox->lanes[i];
+        if (!lane)
+            continue;
+        (void)pthread_mutex_lock(&lane->lock);
+        lane->returner.idle_max = bytes;
+        (void)pthread_mutex_unlock(&lane->lock);
+    }
+}
+
+static struct rill_inlane *new_lane(rill_object memory, uint64_t id)
 {
     struct rill_inlane *lane = calloc(1, sizeof *lane);
     if (lane && pthread_mutex_init(&lane->lock, NULL) != 0) {
@@ -309,7 +326,6 @@ static struct rill_inlane *new_lane(const struct rill_inbox *inbox, rill_object 
     lane->room_socket = RILL_NO_OBJECT;
     lane->id = id;
     lane->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
-    lane->returner.idle_max = idle_bytes(inbox->page->limit);
     atomic_init(&lane->references, 1);
     return lane;
 }
@@ -319,7 +335,7 @@ static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id
 {
     uint32_t slot;
     int code = reserve_slot(inbox, &slot);
-    struct rill_inlane *lane = code == RILL_OK ? new_lane(inbox, memory, id) : NULL;
+    struct rill_inlane *lane = code == RILL_OK ? new_lane(memory, id) : NULL;
     if (!lane)
         return RILL_ENOMEM;
     code = rill_port_memory_check(memory, true);
@@ -354,6 +370,7 @@ static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id
     lane->number = slot + 1;
     inbox->lanes[slot] = lane;
     inbox->lane_count++;
+    share_idle_bytes(inbox);
     atomic_store_explicit(&lane->header->number, lane->number, memory_order_relaxed); /* before the first arming, which orders it */
     activate(inbox, lane);
     return RILL_OK;
@@ -1078,10 +1095,17 @@ int rill_inbox_create(struct rill_page *page, rill_object socket, struct rill_in
     return RILL_OK;
 }
 
-void rill_inbox_destroy(struct rill_inbox *inbox)
+static void renew_locks(struct rill_inbox *inbox)
 {
-    if (!inbox)
-        return;
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
+        if (inbox->lanes[i])
+            (void)pthread_mutex_init(&inbox->lanes[i]->lock, NULL);
+}
+
+void rill_inbox_destroy(struct rill_inbox *inbox, bool inherited)
+{
+    if (inherited)
+        renew_locks(inbox); /* a thread of the parent may have held one */
     for (uint32_t i = 0; i < inbox->lane_capacity; i++)
         if (inbox->lanes[i])
             drop_lane(inbox, inbox->lanes[i]);
@@ -1095,7 +1119,6 @@ void rill_inbox_destroy(struct rill_inbox *inbox)
 /* A lane of the parent's own is another process's here: it needs a view and a handle like any other. */
 static int inherit_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
-    (void)pthread_mutex_init(&lane->lock, NULL);
     lane->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
     if (!lane->own)
         return RILL_OK;
@@ -1126,6 +1149,7 @@ static int inherit_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 
 int rill_inbox_inherit(struct rill_inbox *inbox)
 {
+    renew_locks(inbox);
     inbox->chosen = NULL;
     inbox->hot = NULL;
     inbox->order.count = 0;

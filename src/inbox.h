@@ -109,7 +109,9 @@ struct rill_inbox {
 };
 
 int rill_inbox_create(struct rill_page *page, rill_object socket, struct rill_inbox **inbox);
-void rill_inbox_destroy(struct rill_inbox *inbox);
+
+/* `inherited`: by a child of a fork that has not used it; nothing changes for the parent. */
+void rill_inbox_destroy(struct rill_inbox *inbox, bool inherited);
 
 /* In the child of a fork, before its first use there. */
 int rill_inbox_inherit(struct rill_inbox *inbox);
