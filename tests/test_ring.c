@@ -69,7 +69,7 @@ static void commit_number(struct rill_ring_writer *writer, uint64_t number, uint
 
 static int peek(const struct rill_ring_reader *reader)
 {
-    struct rill_record record;
+    struct rill_record record = {0};
     return rill_ring_peek(reader, &record);
 }
 
@@ -86,7 +86,7 @@ static void a_record_exists_only_after_its_commit(void *argument)
     require(!rill_ring_ready(&reader));
     commit_number(&writer, 7, 0);
     require(rill_ring_ready(&reader));
-    struct rill_record record;
+    struct rill_record record = {0};
     require_ok(rill_ring_peek(&reader, &record));
     require_equal(RILL_KIND_INLINE, record.kind);
     require_equal(8, record.size);
@@ -121,7 +121,7 @@ static void old_payload_is_never_taken_for_a_header(void *argument)
         put_word(memory.block, at, RILL_HEADER(RILL_KIND_INLINE, 8));
     struct rill_ring_writer writer = write_to(memory.block);
     struct rill_ring_reader reader = read_from(memory.block);
-    struct rill_record record;
+    struct rill_record record = {0};
     for (uint64_t i = 0; rill_ring_fits(&writer, 16); i++) {
         require_code(RILL_EEMPTY, peek(&reader));
         commit_number(&writer, i, 0);
@@ -155,7 +155,7 @@ static void a_link_names_a_block_whose_first_header_is_free(void *argument)
     struct rill_ring_writer writer = write_to(first.block);
     struct rill_ring_reader reader = read_from(first.block);
     require(rill_ring_link(&writer, (struct rill_span){.offset = 5 * BLOCK, .size = BLOCK}, second.block));
-    struct rill_record link;
+    struct rill_record link = {0};
     require_ok(rill_ring_peek(&reader, &link));
     require_equal(RILL_KIND_LINK, link.kind);
     require_equal(5 * BLOCK, word_at(link.payload, 0));
@@ -245,7 +245,7 @@ static void a_block_that_no_owner_hands_out_is_refused(void *argument)
 /* Reads all that peek allows; a byte too far ends the test. */
 static void read_all(struct rill_ring_reader *reader)
 {
-    struct rill_record record;
+    struct rill_record record = {0};
     unsigned sum = 0;
     rill_ring_look(reader, 64);
     require(reader->seen <= reader->size - RILL_LINK_BYTES);
@@ -333,7 +333,7 @@ static void an_empty_ring_that_is_given_up_takes_no_further_record(void *argumen
     struct rill_ring_reader reader = read_from(memory.block);
     commit_number(&writer, 1, 0);
     require(!rill_ring_poison(&reader));
-    struct rill_record record;
+    struct rill_record record = {0};
     require_ok(rill_ring_peek(&reader, &record));
     rill_ring_advance(&reader, &record);
     require(rill_ring_poison(&reader));
