@@ -100,7 +100,7 @@ struct rill_page {
     /* Read at every send, written only where the order of several rings needs it: one line, so that one miss brings all. */
     _Atomic uint64_t ticket; /* the next ticket; senders count it up */
     _Atomic uint32_t rings;  /* rings that were ever counted in; whoever adds one counts first, then uses it */
-    _Atomic uint32_t rang;   /* packets sent to the receiver by armed lanes (modulo 2^32), counted before they are sent */
+    _Atomic uint32_t rang;   /* packets sent to the receiver by armed lanes (modulo 2^32), counted behind them */
     _Atomic uint32_t closed; /* the receiver has closed the channel */
     unsigned char reserved1[RILL_LINE_BYTES - 20];
 

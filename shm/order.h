@@ -9,14 +9,15 @@
  *            S3  more than one: ticket += 1       seq_cst fetch-add, before the commit
  *            S4  commit                           ring.h W2
  *   receiver T1  read ticket: the bound           seq_cst
- *            T2  read rings and rang              seq_cst; changed: take the socket's packets, which name new lanes and lanes that rang
+ *            T2  read rings and rang              seq_cst; changed since the packets were taken last (read before they were): take
+ *                                                 them; they name new lanes and lanes that rang. With one ring `rang` decides nothing.
  *            T3  look at every ring that is not armed, once
  *            T4  deliver what was seen: unstamped first, then in the order of tickets, while they are below the bound
  *
  * Why: let A return before B is called, B be seen at T3 and be delivered.
  *   - B has a ticket below the bound. B drew it (S3) after A returned, hence after A's commit, and before T1. So at T3 A is there to
- *     be seen: its ring was counted and its lane announced before A's commit, so T2 learns of them, and if its lane was armed, A rang before it
- *     returned, and T2 learns of that. A is unstamped, or its ticket is lower than B's: it goes first.
+ *     be seen: its ring was counted and its lane announced before A's commit, so T2 learns of them, and if its lane was armed, A rang and counted that
+ *     before it returned, and T2 learns of that. A is unstamped, or its ticket is lower than B's: it goes first.
  *   - B is unstamped. Then it read rings == 1 (S2) after A's ring had been counted: it is the same ring.
  * A record that becomes visible after T3 waits for the next look, even if its ticket is below the bound: what precedes it may have been committed
  * behind T3's back in a ring already looked at. A bound that is read after T3 fails in the same way. A ticket whose owner died or is slow blocks nobody:

@@ -15,9 +15,11 @@
  * or P2, and with it P1, precedes C2, and the sender rings. With anything weaker both may read old values, and the receiver sleeps
  * on a queue that is not empty.
  *
- * An armed lane stays armed while the receiver is awake with others; it looks at that lane again when it rang. A packet names the lane.
- * Before the packet the sender counts up `rang` of the control page (R1, seq_cst), so that a receiver that is awake learns of it without a system
- * call, in time for the order rule (order.h).
+ * An armed lane stays armed while the receiver is awake with others; it looks at that lane again when it rang:
+ *   C3  the packet, which names the lane
+ *   C4  rang += 1 in the control page   seq_cst, behind C3 and before the send returns
+ * A receiver that is awake sees `rang` change without a system call, and takes the packets, in time for the order rule (order.h). C4 must not come
+ * before C3: the receiver could find the socket still empty, take the count as dealt with, and miss the packet that comes then.
  *
  * When the socket is full the sender counts its packet as sent: the receiver has a reason to wake. It may then never be
  * named, so a receiver that took several packets looks at all lanes (inbox.c).
@@ -69,7 +71,7 @@ static inline bool rill_wake_consumed(struct rill_lane_header *lane, uint64_t co
 static inline uint32_t rill_wake_due(const struct rill_lane_header *lane, const _Atomic uint32_t *rung)
 {
     uint32_t parked = atomic_load_explicit(&lane->parked, memory_order_seq_cst); /* C2, partner P1 */
-    if (!(parked & 1) || parked == atomic_load_explicit(rung, memory_order_relaxed))
+    if (!(parked & 1) || parked == atomic_load_explicit(rung, memory_order_acquire))
         return 0;
     return parked;
 }

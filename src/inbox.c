@@ -469,7 +469,6 @@ static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *not
         code = handle_object(inbox, notice);
     else if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1])
         activate(inbox, inbox->lanes[notice->word - 1]);
-    inbox->rang_seen += size == sizeof *notice && notice->kind == RILL_PACKET_WAKE; /* its sender counted it: no need to ask for it again */
     if (code != RILL_OK)
         return code;
     inbox->unsettled++;
@@ -708,12 +707,18 @@ static int collect(struct rill_inbox *inbox)
     return code;
 }
 
+/* Does the control page tell of packets that have to be taken? One ring alone has no order with others, and is armed only while we sleep. */
+static bool packets_wait(const struct rill_inbox *inbox)
+{
+    uint32_t rings = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst);
+    return rings != inbox->rings_seen || (rings > 1 && atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst) != inbox->rang_seen);
+}
+
 /* One look at everything that is not armed: T1 to T3 of order.h. RILL_EEMPTY: nothing. */
 static int look_once(struct rill_inbox *inbox)
 {
     inbox->bound = atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst); /* T1 */
-    bool stirred = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst) != inbox->rings_seen || /* T2 */
-                   atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst) != inbox->rang_seen;
+    bool stirred = packets_wait(inbox); /* T2 */
     bool routine = ++inbox->looks % ABSORB_EVERY == 0;
     if ((stirred || routine) && !inbox->disconnected) {
         int code = routine ? absorb(inbox) : take_packets(inbox);
@@ -1014,8 +1019,7 @@ static bool stirs(const void *state)
     for (uint32_t i = 0; i < inbox->active_count; i++)
         if (lane_stirs(inbox->active[i]))
             return true;
-    return atomic_load_explicit(&inbox->page->rang, memory_order_relaxed) != inbox->rang_seen ||
-           atomic_load_explicit(&inbox->page->rings, memory_order_relaxed) != inbox->rings_seen;
+    return packets_wait(inbox);
 }
 
 static void arm_all(struct rill_inbox *inbox)
@@ -1030,6 +1034,13 @@ static void disarm_all(struct rill_inbox *inbox)
     for (uint32_t i = 0; i < inbox->active_count; i++)
         if (inbox->active[i]->parked & 1)
             rill_wake_disarm(inbox->active[i]->header, &inbox->active[i]->parked);
+}
+
+/* Nothing came: the lanes that were armed for this sleep, still in their places, are looked at again without a packet. */
+static void reactivate(struct rill_inbox *inbox, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        activate(inbox, inbox->active[i]);
 }
 
 static bool anything_active_stirs(const struct rill_inbox *inbox)
@@ -1058,11 +1069,14 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
         disarm_all(inbox);
         return RILL_OK;
     }
-    for (uint32_t i = 0; i < inbox->active_count; i++)
+    uint32_t armed = inbox->active_count;
+    for (uint32_t i = 0; i < armed; i++)
         inbox->active[i]->active = false;
     inbox->active_count = 0;
     ++*slept;
     code = take_packet(inbox, event, deadline);
+    if (code == RILL_ETIMEDOUT || code == RILL_EINTERRUPTED || code == RILL_EEMPTY)
+        reactivate(inbox, armed);
     return code == RILL_EDISCONNECTED ? RILL_OK : code;
 }
 

@@ -424,7 +424,6 @@ static int send_notice(rill_object socket, uint32_t kind, uint64_t word, const r
 
 int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t due)
 {
-    atomic_fetch_add_explicit(&lane->page->rang, 1, memory_order_seq_cst); /* R1 of wake.h, before the packet */
     uint32_t number = atomic_load_explicit(&lane->header->number, memory_order_relaxed); /* written before the lane was first armed */
     int code = send_notice(socket, RILL_PACKET_WAKE, number, NULL);
     for (unsigned tries = 0; code != RILL_OK && code != RILL_EFULL && code != RILL_EBROKEN && tries < WAKE_TRIES; tries++) {
@@ -433,9 +432,10 @@ int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t
     }
     if (code == RILL_EBROKEN)
         return code;
+    atomic_fetch_add_explicit(&lane->page->rang, 1, memory_order_seq_cst); /* C4 of wake.h: behind the packet, before the send returns */
     if (code != RILL_OK && code != RILL_EFULL)
         return RILL_OK; /* the message is committed, and the next send rings again */
-    atomic_store_explicit(&lane->rung, due, memory_order_relaxed);
+    atomic_store_explicit(&lane->rung, due, memory_order_release); /* behind C4: a thread that finds it noted need not ring */
     return RILL_OK;
 }
 
