@@ -6,6 +6,7 @@
 
 #include "channel.h"
 #include "message.h"
+#include "parts.h"
 #include "process.h"
 #include "queue.h"
 #include "source.h"
@@ -175,14 +176,8 @@ static void link_message(struct rill_queue *queue, rill_message *message)
 static rill_message *copy_of(const struct rill_bytes *parts, size_t count, uint64_t size)
 {
     rill_message *message = rill_message_make(size);
-    if (!message)
-        return NULL;
-    unsigned char *target = rill_message_bytes(message);
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].size)
-            memcpy(target, parts[i].data, parts[i].size);
-        target += parts[i].size;
-    }
+    if (message)
+        rill_parts_copy(rill_message_bytes(message), parts, count);
     return message;
 }
 

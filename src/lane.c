@@ -10,6 +10,7 @@
 #include "../shm/returns.h"
 #include "../shm/wake.h"
 #include "packet.h"
+#include "parts.h"
 #include "process.h"
 
 #define FIRST_BLOCK RILL_PAGE_BYTES
@@ -289,15 +290,6 @@ int rill_lane_hold(struct rill_lane *lane, struct rill_lane_ring **ring)
 
 /* ---- messages ---- */
 
-static void gather(unsigned char *target, const struct rill_bytes *parts, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].size)
-            memcpy(target, parts[i].data, parts[i].size);
-        target += parts[i].size;
-    }
-}
-
 /* Makes room in the ring for a record with this payload; gives its length and ticket. */
 static int prepare(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, uint64_t payload, uint64_t *length, uint64_t *ticket)
 {
@@ -319,7 +311,7 @@ static int put_inline(struct rill_lane *lane, struct rill_lane_ring *ring, rill_
     int code = prepare(lane, ring, socket, size, &length, &ticket);
     if (code != RILL_OK)
         return code;
-    gather(rill_ring_payload(&ring->writer, ticket), parts, count);
+    rill_parts_copy(rill_ring_payload(&ring->writer, ticket), parts, count);
     if (!rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket))
         return RILL_LANE_REVOKED;
     rill_lane_count_sent(ring, size, rill_record_weight(RILL_KIND_INLINE, length, size));
@@ -379,7 +371,7 @@ static int put_large(struct rill_lane *lane, struct rill_lane_ring *ring, rill_o
     int code = allocate_large(lane, socket, &large, &block);
     if (code != RILL_OK)
         return code;
-    gather(block, parts, count);
+    rill_parts_copy(block, parts, count);
     uint64_t length, ticket;
     code = prepare(lane, ring, socket, sizeof large, &length, &ticket);
     if (code == RILL_OK) {

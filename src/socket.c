@@ -5,6 +5,7 @@
 #include "channel.h"
 #include "message.h"
 #include "packet.h"
+#include "parts.h"
 #include "process.h"
 #include "source.h"
 #include "stream.h"
@@ -88,12 +89,7 @@ static int send_gathered(struct rill_endpoint *endpoint, const struct rill_bytes
     unsigned char *whole = malloc(size ? (size_t)size : 1);
     if (!whole)
         return RILL_ENOMEM;
-    unsigned char *target = whole;
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].size)
-            memcpy(target, parts[i].data, parts[i].size);
-        target += parts[i].size;
-    }
+    rill_parts_copy(whole, parts, count);
     int code = send_whole(endpoint, whole, size, deadline);
     free(whole);
     return code;
