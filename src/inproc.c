@@ -75,6 +75,21 @@ static void free_messages(rill_message *message)
     }
 }
 
+/* Under the lock. */
+static void stir(struct rill_queue *queue)
+{
+    atomic_store_explicit(&queue->stirred, 1, memory_order_relaxed);
+    (void)pthread_cond_broadcast(&queue->arrived);
+    (void)pthread_cond_broadcast(&queue->left);
+}
+
+void rill_queue_stir(struct rill_queue *queue)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    stir(queue);
+    (void)pthread_mutex_unlock(&queue->lock);
+}
+
 void rill_queue_close(struct rill_queue *queue, bool sender)
 {
     if (is_inherited(queue))
@@ -88,12 +103,12 @@ void rill_queue_close(struct rill_queue *queue, bool sender)
     rill_message *unread = sender ? NULL : queue->first;
     if (!sender)
         queue->first = queue->last = NULL;
-    (void)pthread_mutex_unlock(&queue->lock);
+    if (!last)
+        stir(queue);
+    (void)pthread_mutex_unlock(&queue->lock); /* not the last: from here on the other end may free the queue */
     free_messages(unread);
-    if (!last) {
-        rill_queue_stir(queue);
+    if (!last)
         return;
-    }
     (void)pthread_cond_destroy(&queue->arrived);
     (void)pthread_cond_destroy(&queue->left);
     (void)pthread_mutex_destroy(&queue->lock);
@@ -110,15 +125,6 @@ void rill_queue_policy(const struct rill_queue *queue, uint32_t *on_full, int64_
 uint64_t rill_queue_max_message(const struct rill_queue *queue)
 {
     return queue->max_message;
-}
-
-void rill_queue_stir(struct rill_queue *queue)
-{
-    (void)pthread_mutex_lock(&queue->lock);
-    atomic_store_explicit(&queue->stirred, 1, memory_order_relaxed);
-    (void)pthread_cond_broadcast(&queue->arrived);
-    (void)pthread_cond_broadcast(&queue->left);
-    (void)pthread_mutex_unlock(&queue->lock);
 }
 
 /* Under the lock. RILL_ETIMEDOUT at the deadline. */
