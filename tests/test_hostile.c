@@ -734,9 +734,6 @@ struct shared {
 static void scribble_page(struct rill_page *page, struct dice *dice)
 {
     switch (roll(dice) % 4) {
-    case 0:
-        atomic_store(&page->ticket, roll(dice) >> roll_between(dice, 2, 63));
-        break;
     case 1:
         atomic_store(&page->rings, (uint32_t)(roll(dice) % 4));
         break;
