@@ -3,7 +3,7 @@
 #
 # usage: sh perf/demo.sh [FILE...]
 #
-# Sends real files between two processes, over rill and over plain sockets, checks every byte, and prints what each way
+# Sends real files through three processes, over rill and over plain sockets, checks every byte, and prints what each way
 # takes. Without FILE it takes the largest of this machine's own programs and libraries, 64 MiB of them at least. Installs
 # what is missing and builds, the first time. The last line is N passed, N failed: one for each way that was checked.
 set -eu

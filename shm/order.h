@@ -40,6 +40,9 @@
 
 /* ---- the sender ---- */
 
+/* No counter gets this far by itself. Behind it a ring counts on alone, so that a counter put to its end cannot make its tickets wrap. */
+#define RILL_TICKET_MOST (UINT64_C(1) << 63)
+
 /* Are there several rings, so that a record needs a ticket? Holding the ring. */
 static inline bool rill_order_needed(const struct rill_page *page)
 {
@@ -49,7 +52,7 @@ static inline bool rill_order_needed(const struct rill_page *page)
 static inline uint64_t rill_order_draw(struct rill_page *page, uint64_t *last_ticket)
 {
     uint64_t ticket = atomic_fetch_add_explicit(&page->ticket, 1, memory_order_seq_cst); /* S3 */
-    if (ticket <= *last_ticket)
+    if (ticket <= *last_ticket || ticket >= RILL_TICKET_MOST)
         ticket = *last_ticket + 1;
     *last_ticket = ticket;
     return ticket;

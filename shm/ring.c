@@ -5,12 +5,15 @@
 
 bool rill_ring_link(struct rill_ring_writer *writer, struct rill_span target, unsigned char *block)
 {
-    unsigned char *old = writer->block;
-    uint64_t position = writer->position;
-    memcpy(old + position + RILL_HEADER_BYTES, &target, sizeof target);
-    rill_ring_enter(writer, block, target.size); /* before the link is committed: its reader reads this header next */
+    struct rill_ring_writer next = *writer;
+    memcpy(writer->block + writer->position + RILL_HEADER_BYTES, &target, sizeof target);
+    rill_ring_enter(&next, block, target.size); /* before the link is committed: its reader reads this header next */
     uint64_t word = RILL_HEADER(RILL_KIND_LINK, sizeof target);
-    return atomic_exchange_explicit(rill_ring_header(old, position), word, memory_order_seq_cst) == RILL_HEADER_FREE; /* W2 */
+    uint64_t found = atomic_exchange_explicit(rill_ring_header(writer->block, writer->position), word, memory_order_seq_cst); /* W2 */
+    if (found != RILL_HEADER_FREE)
+        return rill_ring_stay_poisoned(writer);
+    *writer = next;
+    return true;
 }
 
 int rill_ring_open(struct rill_ring_reader *reader, struct rill_span span, unsigned char *block)

@@ -99,6 +99,13 @@ static inline void rill_ring_fetch_ahead(const unsigned char *record, uint64_t l
     }
 }
 
+/* The exchange has taken the reader's mark away: put it back, or the next commit would find a free header that nobody reads. */
+static inline bool rill_ring_stay_poisoned(struct rill_ring_writer *writer)
+{
+    atomic_store_explicit(rill_ring_header(writer->block, writer->position), RILL_HEADER_POISON, memory_order_relaxed);
+    return false;
+}
+
 /* Commits the record whose payload was written there; it must fit. False: the ring was given up, the record does not exist. */
 static inline bool rill_ring_commit(struct rill_ring_writer *writer, unsigned kind, uint64_t size, uint64_t ticket)
 {
@@ -107,8 +114,10 @@ static inline bool rill_ring_commit(struct rill_ring_writer *writer, unsigned ki
     rill_ring_fetch_ahead(writer->block + writer->position, length);
     atomic_store_explicit(rill_ring_header(writer->block, writer->position + length), RILL_HEADER_FREE, memory_order_relaxed); /* W1 */
     uint64_t found = atomic_exchange_explicit(rill_ring_header(writer->block, writer->position), word, memory_order_seq_cst); /* W2 */
+    if (found != RILL_HEADER_FREE)
+        return rill_ring_stay_poisoned(writer);
     writer->position += length;
-    return found == RILL_HEADER_FREE;
+    return true;
 }
 
 /* Ends the block with a link to another one, and enters that. False as above. */

@@ -9,6 +9,7 @@
 #include "layout.h"
 
 #define FIRST_SIZE (4 * RILL_PAGE_BYTES)
+#define VIEW_RUNS_MAX 256 /* mappings are counted for the whole process, and a hostile owner could name every second page */
 #define GROWTH_MAX ((uint64_t)1 << 30) /* doubling ends here: address space is finite, and quotas count it */
 
 static uint64_t round_up(uint64_t value, uint64_t granule)
@@ -271,7 +272,7 @@ void rill_view_close(struct rill_view *view)
 
 static int view_map(struct rill_view *view, uint64_t offset, uint64_t size)
 {
-    if (size > view->quota || view->mapped > view->quota - size)
+    if (view->runs.count >= VIEW_RUNS_MAX || size > view->quota || view->mapped > view->quota - size)
         return RILL_EQUOTA;
     int code = runs_map(&view->runs, view->memory, offset, size);
     if (code == RILL_OK)
@@ -283,6 +284,8 @@ static int view_map(struct rill_view *view, uint64_t offset, uint64_t size)
  * begins in one run and ends in another is mapped a second time, as a whole: the owner may have it in one piece. */
 int rill_view_at(struct rill_view *view, uint64_t offset, uint64_t size, unsigned char **pointer)
 {
+    if (size == 0)
+        return RILL_EPEER; /* no owner points to nothing, and no system maps it */
     unsigned char *known = runs_at(&view->runs, offset, size);
     if (known) {
         *pointer = known;

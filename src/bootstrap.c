@@ -128,6 +128,7 @@ int rill_spawn(const char *path, char *const argv[], char *const envp[], struct 
 /* ---- taking ---- */
 
 struct inherited {
+    char *text; /* where it stands */
     char kind;
     rill_object socket, page;
 };
@@ -143,6 +144,7 @@ static int take_entry(size_t index, struct inherited *entry)
         if (i == index) {
             if (sscanf(text, "%c,%d,%d;", &entry->kind, &entry->socket, &entry->page) != 3 || (entry->kind != 's' && entry->kind != 'r'))
                 return RILL_EINVAL;
+            entry->text = text;
             *text = '-';
             return RILL_OK;
         }
@@ -161,6 +163,25 @@ static int make_end(const struct inherited *entry, struct rill_core *core, struc
     return rill_receiver_make(core, entry->socket, &handle->as.receiver);
 }
 
+static int open_end(const struct inherited *entry, struct rill_handle *handle)
+{
+    struct rill_core *core;
+    int code = rill_core_open(entry->page, &core);
+    if (code != RILL_OK)
+        return code == RILL_EVERSION || code == RILL_ENOMEM ? code : RILL_EINVAL;
+    struct rill_handle made = {0};
+    code = make_end(entry, core, &made);
+    if (code != RILL_OK) {
+        core->memory = RILL_NO_OBJECT; /* the list still names it */
+        rill_core_release(core);
+        return code;
+    }
+    rill_port_inherit(entry->socket, false);
+    rill_port_inherit(entry->page, false);
+    *handle = made;
+    return RILL_OK;
+}
+
 int rill_inherited(size_t index, struct rill_handle *handle)
 {
     if (!handle)
@@ -171,21 +192,10 @@ int rill_inherited(size_t index, struct rill_handle *handle)
     struct inherited entry = {0};
     rill_process_lock(); /* the environment is read and changed */
     code = take_entry(index, &entry);
+    if (code == RILL_OK)
+        code = open_end(&entry, handle);
+    if (code != RILL_OK && entry.text)
+        *entry.text = entry.kind; /* it can be tried again */
     rill_process_unlock();
-    if (code != RILL_OK)
-        return code;
-    struct rill_core *core;
-    code = rill_core_open(entry.page, &core);
-    if (code != RILL_OK)
-        return code == RILL_EVERSION || code == RILL_ENOMEM ? code : RILL_EINVAL;
-    struct rill_handle made = {0};
-    code = make_end(&entry, core, &made);
-    if (code != RILL_OK) {
-        rill_core_release(core);
-        return code;
-    }
-    rill_port_inherit(entry.socket, false);
-    rill_port_inherit(entry.page, false);
-    *handle = made;
-    return RILL_OK;
+    return code;
 }

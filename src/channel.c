@@ -55,23 +55,25 @@ int rill_core_create(const struct rill_channel_options *options, struct rill_cor
         return code;
     }
     write_page(made->page, options);
+    made->transport = options->transport;
     *core = made;
     return RILL_OK;
 }
 
-static bool page_is_sound(const struct rill_page *page)
+static bool page_is_sound(uint32_t transport, const struct rill_page *page)
 {
-    return (page->transport == RILL_SHM || page->transport == RILL_SOCKET) && page->on_full >= RILL_FULL_ERROR && page->on_full <= RILL_FULL_WAIT &&
+    return (transport == RILL_SHM || transport == RILL_SOCKET) && page->on_full >= RILL_FULL_ERROR && page->on_full <= RILL_FULL_WAIT &&
            page->send_timeout > 0 && page->limit <= SIZE_MAX / 2;
 }
 
-static int check_page(rill_object memory, const struct rill_page *page)
+static int check_page(rill_object memory, const struct rill_core *core)
 {
+    const struct rill_page *page = core->page;
     if (page->magic != RILL_PAGE_MAGIC)
         return RILL_EPEER;
     if (page->version != RILL_LAYOUT_VERSION || page->fingerprint != RILL_FINGERPRINT)
         return RILL_EVERSION;
-    return page_is_sound(page) ? rill_port_memory_check(memory, false) : RILL_EPEER;
+    return page_is_sound(core->transport, page) ? rill_port_memory_check(memory, false) : RILL_EPEER;
 }
 
 int rill_core_open(rill_object memory, struct rill_core **core)
@@ -87,7 +89,9 @@ int rill_core_open(rill_object memory, struct rill_core **core)
     made->memory = memory;
     code = map_core(made);
     if (code == RILL_OK)
-        code = check_page(memory, made->page);
+        made->transport = made->page->transport;
+    if (code == RILL_OK)
+        code = check_page(memory, made);
     if (code != RILL_OK) {
         made->memory = RILL_NO_OBJECT;
         rill_core_release(made);
@@ -191,7 +195,7 @@ static struct rill_endpoint *new_endpoint(uint32_t transport, int64_t spin)
 
 int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **sender)
 {
-    struct rill_endpoint *endpoint = new_endpoint(core->page->transport, core->page->spin);
+    struct rill_endpoint *endpoint = new_endpoint(core->transport, core->page->spin);
     if (!endpoint)
         return RILL_ENOMEM;
     int code = wrap_endpoint(endpoint, sender);
@@ -294,7 +298,7 @@ static rill_receiver *new_receiver(uint32_t transport, int64_t spin)
 
 int rill_receiver_make(struct rill_core *core, rill_object socket, rill_receiver **receiver)
 {
-    rill_receiver *made = new_receiver(core->page->transport, core->page->spin);
+    rill_receiver *made = new_receiver(core->transport, core->page->spin);
     if (!made)
         return RILL_ENOMEM;
     int code;

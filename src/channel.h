@@ -31,6 +31,7 @@ struct rill_core {
     _Atomic uint32_t references;
     rill_object memory;
     struct rill_page *page;
+    uint32_t transport; /* the page's, read once */
 };
 
 int rill_core_create(const struct rill_channel_options *options, struct rill_core **core);
@@ -55,6 +56,7 @@ struct rill_endpoint {
     rill_object socket;
     struct rill_queue *queue;         /* in process */
     _Atomic(struct rill_lane *) lane; /* shared memory: NULL until the first send */
+    uint32_t retired_count;
     struct rill_lane *retired;        /* lanes that the receiver gave up, linked through next_own; another thread may still be inside */
     _Atomic uint32_t generation;      /* of the process that may use lane, lock and event */
     _Atomic uint32_t broken;          /* the receiver was found gone: that stays so */

@@ -16,6 +16,7 @@
 #define PUBLISH_EVERY ((uint64_t)64 << 10)
 #define PINNED_MOST ((uint64_t)4 << 20) /* bytes of a lane's blocks held by messages read in place: beyond, they are copied */
 #define ABSORB_EVERY 1024u      /* looks: what a hostile sender's writes to the page can hide is found then */
+#define PACKETS_MOST 1024u      /* at a time: a flood of them must not keep a call from returning */
 #define SETTLE_AFTER 4u
 #define SCAN_AFTER 5u           /* fewer packets of ours never fill a socket, however small its buffer was made */
 #define CHECK_LONE_EVERY 16u    /* sleeps */
@@ -160,6 +161,11 @@ static void close_rings(struct rill_inlane *lane)
 
 /* ---- lanes, on ---- */
 
+static bool ring_stirs(const struct rill_inring *ring)
+{
+    return !ring->given_up && rill_ring_ready(&ring->reader);
+}
+
 static void activate(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     if (lane->active)
@@ -212,7 +218,7 @@ static void refuse_lane(struct rill_inbox *inbox, struct rill_inlane *lane, int 
 /* Takes in the rings that the owner has added. Faults and shortages as rill_view_at. */
 static int open_rings(struct rill_inlane *lane, uint32_t count)
 {
-    if (count > RILL_RINGS_MAX)
+    if (count > RILL_RINGS_MAX || count < lane->ring_count)
         return RILL_EPEER;
     while (lane->ring_count < count) {
         struct rill_inring *ring = calloc(1, sizeof *ring);
@@ -511,7 +517,7 @@ static void scan_armed(struct rill_inbox *inbox)
         bool found = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count ||
                      atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0;
         for (uint32_t r = 0; r < lane->ring_count && !found; r++)
-            found = rill_ring_ready(&lane->rings[r]->reader);
+            found = ring_stirs(lane->rings[r]);
         if (found)
             activate(inbox, lane);
     }
@@ -553,13 +559,16 @@ static int take_packets(struct rill_inbox *inbox)
     /* Before the packets are taken: what is counted up behind this is found next time. */
     uint32_t rings = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst);
     uint32_t rang = atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst);
+    unsigned taken = 0;
     do
         code = take_packet(inbox, RILL_NO_OBJECT, RILL_NOW);
-    while (code == RILL_OK);
-    if (code != RILL_EEMPTY)
+    while (code == RILL_OK && ++taken < PACKETS_MOST);
+    if (code != RILL_EEMPTY && code != RILL_OK)
         return code;
-    inbox->rings_seen = rings;
-    inbox->rang_seen = rang;
+    if (code == RILL_EEMPTY) { /* else there are more, and the next look goes on with them */
+        inbox->rings_seen = rings;
+        inbox->rang_seen = rang;
+    }
     if (inbox->unsettled >= SCAN_AFTER)
         scan_armed(inbox);
     inbox->unsettled = 0;
@@ -599,7 +608,7 @@ static int follow_link(struct rill_inring *ring, const struct rill_record *link)
 static int follow_links(struct rill_inring *ring)
 {
     struct rill_record record;
-    for (unsigned i = 0; i < LINKS_MOST; i++) {
+    for (unsigned i = 0; i < LINKS_MOST && !ring->given_up; i++) {
         int code = rill_ring_peek(&ring->reader, &record);
         if (code != RILL_OK || record.kind != RILL_KIND_LINK)
             return code == RILL_EEMPTY ? RILL_OK : code;
@@ -614,16 +623,20 @@ static int follow_links(struct rill_inring *ring)
 static bool finish_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     for (uint32_t i = 0; i < lane->ring_count; i++)
-        if (rill_ring_ready(&lane->rings[i]->reader))
+        if (ring_stirs(lane->rings[i]))
             return false;
     uint32_t rings = atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
+    lane->revoked = true;
     if (rings != RILL_RINGS_REVOKED)
         lane->last_rings = rings;
     if (lane->last_rings != lane->ring_count) /* one was added just now: the next look opens it */
         return false;
-    for (uint32_t i = 0; i < lane->ring_count; i++)
-        if (!rill_ring_poison(&lane->rings[i]->reader))
+    for (uint32_t i = 0; i < lane->ring_count; i++) {
+        struct rill_inring *ring = lane->rings[i];
+        ring->given_up = ring->given_up || rill_ring_poison(&ring->reader);
+        if (!ring->given_up)
             return false;
+    }
     drop_lane(inbox, lane);
     return true;
 }
@@ -634,7 +647,7 @@ static int update_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
     if (atomic_load_explicit(&lane->header->closed, memory_order_seq_cst)) /* before the rings are read: no record follows it */
         lane->ending = true;
     uint32_t rings = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst);
-    int code = open_rings(lane, rings == RILL_RINGS_REVOKED ? lane->last_rings : rings);
+    int code = open_rings(lane, rings == RILL_RINGS_REVOKED && lane->revoked ? lane->last_rings : rings);
     for (uint32_t i = 0; i < lane->ring_count && code == RILL_OK; i++)
         code = follow_links(lane->rings[i]);
     if (is_fault(code)) {
@@ -675,6 +688,8 @@ static int entry_of(struct rill_inring *ring, struct rill_order_entry *entry)
 static int collect_ring(struct rill_inbox *inbox, struct rill_inring *ring)
 {
     struct rill_ring_reader *reader = &ring->reader;
+    if (ring->given_up)
+        return RILL_OK;
     if (reader->was_empty)
         ring->floor = inbox->last_delivered + 1;
     rill_ring_look(reader, LOOK_MOST);
@@ -763,6 +778,7 @@ static int look(struct rill_inbox *inbox)
         /* A ticket that nobody has drawn. Drawn since the bound was read: look again. Still not: the counter was tampered with. */
         if (inbox->order.heap[0].ticket >= atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst)) {
             if (waited) {
+                inbox->hot = NULL; /* what was hot before may be empty by now, or at a link */
                 inbox->bound = inbox->order.heap[0].ticket + 1;
                 return RILL_OK;
             }
@@ -1007,7 +1023,7 @@ static void take_into(void *state, void *buffer)
 static bool lane_stirs(const struct rill_inlane *lane)
 {
     for (uint32_t i = 0; i < lane->ring_count; i++)
-        if (rill_ring_ready(&lane->rings[i]->reader)) /* P2 of wake.h */
+        if (ring_stirs(lane->rings[i])) /* P2 of wake.h */
             return true;
     return lane->ending || atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0 ||
            atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count;

@@ -44,6 +44,7 @@ struct rill_inring {
     struct rill_ring_reader reader;
     struct rill_inlane *lane;
     struct rill_inblock *block; /* that the reader is in; NULL: no memory for one, so nothing of it is lent */
+    bool given_up;              /* poisoned by us: nothing more is read */
     uint64_t floor; /* what its head counts as at least, in the order of tickets */
 };
 
@@ -63,11 +64,12 @@ struct rill_inlane {
     uint32_t generation;
     struct rill_inring *rings[RILL_RINGS_MAX];
     uint32_t ring_count;
+    bool revoked;                    /* by us */
     uint32_t last_rings;             /* how many there were when the lane was revoked */
     bool owes_room;                  /* its owner is to be rung, but its room socket has not come yet */
     uint64_t consumed, published, rung_for;
     uint64_t consumed_messages;
-    _Atomic uint32_t references;     /* the inbox, and each message that is read in place */
+    _Atomic uint32_t references;     /* the inbox, each block of a ring, each message in the arena */
     _Atomic uint64_t pinned;         /* bytes of blocks that rings have left and messages still hold */
     _Atomic uint32_t dropped;        /* its owner is gone: what is given back is given back to nobody */
     pthread_mutex_t lock;            /* the returner */

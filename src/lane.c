@@ -17,12 +17,12 @@
 #define BUSY_BLOCK ((uint64_t)256 << 10) /* a busy ring grows in blocks of up to this, */
 #define LARGE_BLOCK ((uint64_t)1 << 20)  /* or up to this, where it takes that to hold several messages, or in a burst */
 #define BUSY_BYTES ((uint64_t)4 << 20)   /* what a busy ring grows to by itself: more than the caches between two cores, less than their share of the last one */
+#define WAKE_TRIES 16u                   /* the system may be short of memory for a moment */
 #define KEEP_MIN ((uint64_t)5 << 20)     /* what is kept when it comes back; what is more was a burst */
 #define KEEP_MAX ((uint64_t)64 << 20)
 
 /* A ring that comes round sooner than this is too small: with what it writes still in the other processor's cache, each line has to be fetched from
  * there. One that takes longer than the other time is larger than its traffic needs. Both follow from rates of some GB/s and caches of some MiB. */
-#define WAKE_TRIES 16u /* the system may be short of memory for a moment */
 #define ROUND_FAST INT64_C(4000000)
 #define ROUND_SLOW INT64_C(500000000)
 
@@ -634,11 +634,16 @@ void rill_lane_release(struct rill_lane *lane)
     dispose(lane);
 }
 
-/* One receiver and one announcement are usual. What does not fit stays open for good rather than cost the mark. */
+/* One receiver and one announcement are usual. A peer that hands the segment back again and again must not use up the descriptors: what does not
+ * fit is closed, which drops the mark, and the mark is set again. Taken for dead in between, the lane is given up, and nothing is lost. */
 void rill_lane_keep(struct rill_lane *lane, rill_object handle)
 {
     (void)pthread_mutex_lock(&lane->lock);
     if (lane->kept_count < sizeof lane->kept / sizeof *lane->kept)
         lane->kept[lane->kept_count++] = handle;
+    else {
+        rill_port_close(handle);
+        (void)rill_port_owner_mark(lane->segment.memory);
+    }
     (void)pthread_mutex_unlock(&lane->lock);
 }

@@ -24,7 +24,7 @@ struct rill_notice {
 struct rill_piece {
     uint32_t kind;
     uint32_t reserved;
-    uint64_t sender; /* random: tells the sending thread's stream from others */
+    uint64_t sender; /* random: names the sending process, which sends one message of several pieces at a time */
     uint64_t total;  /* size of the message */
     uint64_t offset; /* of this piece in it */
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sched.h>
@@ -18,11 +19,16 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <rill/rill.h>
+
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020
+#endif
 
 #define NANOSECONDS_PER_SECOND INT64_C(1000000000)
 
@@ -104,7 +110,13 @@ int rill_port_memory_create(uint64_t size, bool growable, rill_object *memory)
 int rill_port_memory_check(rill_object memory, bool growable)
 {
     int seals = fcntl(memory, F_GET_SEALS);
-    return seals == seals_wanted(growable) ? RILL_OK : RILL_EPEER;
+    if (seals < 0 || (seals & ~F_SEAL_EXEC) != seals_wanted(growable)) /* the system may have set that one by itself */
+        return RILL_EPEER;
+    struct statfs system;
+    int flags = fcntl(memory, F_GETFL);
+    bool writable = flags >= 0 && (flags & O_ACCMODE) == O_RDWR;
+    bool huge = fstatfs(memory, &system) != 0 || system.f_type == HUGETLBFS_MAGIC; /* to touch these may kill where pages are short */
+    return writable && !huge ? RILL_OK : RILL_EPEER;
 }
 
 int rill_port_memory_size(rill_object memory, uint64_t *size)

@@ -9,6 +9,7 @@
 #include "queue.h"
 #include "stream.h"
 
+#define RETIRED_MOST 64u /* lanes given up by the receiver, which keep their descriptor: no honest one has reason to do it so often */
 #define BY_POLICY INT64_C(-1) /* as a deadline: what the channel's options say */
 
 /* ---- the lane of this process ---- */
@@ -23,6 +24,7 @@ static void inherit(struct rill_endpoint *endpoint)
         if (lane)
             rill_lane_abandon(lane);
         endpoint->retired = NULL;
+        endpoint->retired_count = 0;
         endpoint->stream = 0;
         (void)pthread_mutex_init(&endpoint->lock, NULL);
         atomic_store_explicit(&endpoint->spin_turn, 0, memory_order_relaxed);
@@ -43,7 +45,9 @@ static int make_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
     (void)pthread_mutex_lock(&endpoint->lock);
     int code = RILL_OK;
     *lane = atomic_load_explicit(&endpoint->lane, memory_order_relaxed);
-    if (!*lane)
+    if (!*lane && endpoint->retired_count == RETIRED_MOST)
+        code = RILL_EPEER;
+    else if (!*lane)
         code = rill_lane_create(endpoint->core->page, endpoint->socket, lane);
     if (code == RILL_OK)
         atomic_store_explicit(&endpoint->lane, *lane, memory_order_release);
@@ -66,6 +70,7 @@ static void retire_lane(struct rill_endpoint *endpoint, struct rill_lane *lane)
         rill_own_remove(lane);
         lane->next_own = endpoint->retired;
         endpoint->retired = lane;
+        endpoint->retired_count++;
     }
     (void)pthread_mutex_unlock(&endpoint->lock);
 }
@@ -188,6 +193,8 @@ static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, s
             return code;
         *used = lane;
         code = try_put(endpoint, lane, parts, count, size);
+        if (code == RILL_EFULL && deadline == RILL_NOW && rill_port_peer_gone(endpoint->socket))
+            return RILL_EBROKEN; /* a receiver that was killed makes no room */
         if (code == RILL_EFULL && deadline != RILL_NOW) {
             code = wake(endpoint, lane); /* what it did not hear of it cannot make room for */
             if (code == RILL_OK)
@@ -234,7 +241,10 @@ static inline int send_small(struct rill_endpoint *endpoint, const void *data, s
     if (committed)
         rill_lane_count_sent(ring, size, length);
     rill_lane_drop(ring);
-    return committed ? remember(endpoint, wake(endpoint, lane)) : NOT_SIMPLE; /* given up by the receiver: the general path finds that as well */
+    if (committed)
+        return remember(endpoint, wake(endpoint, lane));
+    retire_lane(endpoint, lane); /* the exchange took the mark away: a second commit here would succeed, and nobody would read it */
+    return NOT_SIMPLE;
 }
 
 /* ---- all transports ---- */

@@ -228,6 +228,10 @@ static void lie_ticket_twice(struct forged *f) { forge_number(f, 5), forge_numbe
 static void lie_ticket_falls(struct forged *f) { forge_number(f, 5), forge_number(f, 4); }
 static void lie_ticket_end(struct forged *f) { forge_number(f, UINT64_MAX), forge_number(f, 1); }
 
+static void lie_first_empty(struct forged *f) { f->header->ring[0].first = (struct rill_span){.offset = f->segment.size, .size = 0}; }
+static void lie_link_empty(struct forged *f) { forge_link(f, f->segment.size, 0); }
+
+
 static const struct lie lies[] = {
     {"magic", lie_magic, RILL_EPEER},
     {"version", lie_version, RILL_EVERSION},
@@ -262,6 +266,10 @@ static const struct lie lies[] = {
     {"ticket twice", lie_ticket_twice, RILL_EPEER},
     {"ticket falls", lie_ticket_falls, RILL_EPEER},
     {"ticket at the end", lie_ticket_end, RILL_EPEER},
+    
+    {"first block empty", lie_first_empty, RILL_EPEER},
+    {"link to nothing", lie_link_empty, RILL_EPEER},
+    
 };
 
 static void tell(const struct lie *lie)
@@ -473,6 +481,27 @@ static int sealed(uint64_t size, int seals)
 }
 
 
+static int read_only(void)
+{
+    char path[64];
+    int memory = sealed(16 * PAGE, F_SEAL_SHRINK | F_SEAL_SEAL);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", memory);
+    int opened = open(path, O_RDONLY | O_CLOEXEC);
+    require(opened >= 0);
+    rill_port_close(memory);
+    return opened;
+}
+
+static int huge_pages(void)
+{
+    int memory = memfd_create("forged", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+    if (memory < 0)
+        return unsealed(PAGE); /* this system has none: something else that is refused */
+    require(ftruncate(memory, 2 * MIB) == 0 && fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) == 0);
+    return memory;
+}
+
+
 static void objects_that_are_no_lane_are_refused(void *argument)
 {
     (void)argument;
@@ -483,6 +512,9 @@ static void objects_that_are_no_lane_are_refused(void *argument)
         sealed(16 * PAGE, F_SEAL_SEAL), sealed(16 * PAGE, F_SEAL_SHRINK), sealed(16 * PAGE, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL),
         sealed(16 * PAGE, F_SEAL_SHRINK | F_SEAL_WRITE | F_SEAL_SEAL), sealed(0, F_SEAL_SHRINK | F_SEAL_SEAL),
         sealed(100, F_SEAL_SHRINK | F_SEAL_SEAL), sealed(16 * PAGE, F_SEAL_SHRINK | F_SEAL_SEAL),
+        
+        read_only(), huge_pages(),
+        
     };
     struct scene scene = open_scene(NULL);
     for (size_t i = 0; i < COUNT_OF(objects); i++) {
@@ -550,12 +582,62 @@ static void an_established_lane_works_while_the_socket_is_full(void *argument)
 }
 
 
+static void an_oversized_announcement_is_no_lack_of_descriptors(void *argument)
+{
+    (void)argument;
+    struct scene scene = open_scene(NULL);
+    unsigned char bytes[64] = {0};
+    const struct rill_notice notice = {.kind = RILL_PACKET_LANE, .word = 7};
+    memcpy(bytes, &notice, sizeof notice);
+    send_packet(&scene, bytes, sizeof bytes, NULL, 0);
+    receive_all(&scene);
+    require_unharmed(&scene);
+    close_scene(&scene);
+}
+
+static void objects_in_the_last_packet_are_closed(void *argument)
+{
+    (void)argument;
+    static const int inputs[4];
+    struct scene scene = open_scene(NULL);
+    size_t descriptors = count_descriptors();
+    send_packet(&scene, "", 0, inputs, 4);
+    require_ok(rill_sender_close(&scene.tx));
+    rill_message *message = NULL;
+    require_code(RILL_EDISCONNECTED, rill_recv(scene.rx, &message));
+    require_equal(descriptors - 1, count_descriptors());
+    close_scene(&scene);
+}
+
+static void a_lane_that_is_handed_back_uses_up_no_descriptors(void *argument)
+{
+    (void)argument;
+    struct scene there = open_scene(NULL), scene = open_scene(NULL); /* we send there, and its receiver is hostile and sends here */
+    send_honest(&there, 1);
+    send_honest(&scene, 1);
+    receive_all(&scene);
+    size_t descriptors = count_descriptors();
+    const struct rill_lane *lane = atomic_load(&there.tx->endpoint->lane);
+    for (size_t i = 0; i < 50; i++) {
+        require_ok(notify(scene.tx, RILL_PACKET_LANE, 7, &lane->segment.memory));
+        receive_all(&scene);
+    }
+    require(count_descriptors() <= descriptors + 8);
+    require_unharmed(&scene);
+    receive_all(&there);
+    require_unharmed(&there);
+    close_scene(&there);
+    close_scene(&scene);
+}
+
+
 /* ---------------------------------------------------------------- the control page */
 
 static void the_ticket_counter_may_be_set_to_anything(void *argument)
 {
     (void)argument;
-    static const uint64_t values[] = {0, 1, UINT32_MAX, UINT64_C(1) << 40, 5, UINT64_C(1) << 62, 3};
+    static const uint64_t values[] = {0, 1, UINT32_MAX, UINT64_C(1) << 40, 5, UINT64_C(1) << 62, 3,
+                                       UINT64_MAX - 1, UINT64_MAX, 0, UINT64_MAX - 3, 1 };
     struct scene scene = open_scene(NULL);
     struct rill_page *page = scene.tx->endpoint->core->page;
     rill_order_count_ring(page); /* so that tickets are drawn */
@@ -613,6 +695,62 @@ static pid_t own_in_child(const struct forged *forged)
     return child;
 }
 
+
+static void change_and_wait(void (*change)(struct forged *forged))
+{
+    struct scene scene = open_scene(NULL);
+    struct forged forged = forge(scene.tx);
+    pid_t child = own_in_child(&forged);
+    announce_lane(scene.tx, &forged);
+    receive_all(&scene);
+    change(&forged);
+    rill_message *message = NULL;
+    int64_t before = thread_cpu();
+    int code = rill_recv_timeout(scene.rx, SECOND / 2, &message);
+    if (code != RILL_ETIMEDOUT)
+        note_fault(&scene, code);
+    require(thread_cpu() - before < SECOND / 8);
+    require_unharmed(&scene);
+    kill_child(child);
+    rill_segment_close(&forged.segment);
+    close_scene(&scene);
+}
+
+static void no_rings(struct forged *f) { atomic_store(&f->header->rings, 0); }
+
+static void a_lane_without_messages_keeps_nobody_awake(void *argument)
+{
+    (void)argument;
+    change_and_wait(no_rings);
+    change_and_wait(lie_rings_revoked);
+}
+
+
+
+static void a_lane_cannot_use_up_the_mappings_of_the_process(void *argument)
+{
+    (void)argument;
+    struct scene scene = open_scene(NULL);
+    struct forged forged = forge(scene.tx);
+    require_ok(rill_port_memory_grow(forged.segment.memory, UINT64_C(1) << 42));
+    pid_t child = own_in_child(&forged);
+    announce_lane(scene.tx, &forged);
+    uint64_t block = PAGE;
+    for (uint64_t i = 0; all_faults(&scene) == 0; i++) {
+        require(i < 1500);
+        if (!rill_ring_fits(&forged.writer, RILL_HEADER_BYTES + sizeof(struct rill_large))) {
+            block += PAGE;
+            require(rill_ring_link(&forged.writer, (struct rill_span){.offset = block, .size = PAGE}, forged_at(&forged, block)));
+        }
+        forge_large(&forged, MIB + i * 4 * PAGE, 64);
+        receive_all(&scene);
+    }
+    require_equal(1, scene.faults[2]);
+    require_unharmed(&scene);
+    kill_child(child);
+    rill_segment_close(&forged.segment);
+    close_scene(&scene);
+}
 
 
 static void a_hostile_lane_that_sleeps_costs_nothing(void *argument)
@@ -734,6 +872,11 @@ struct shared {
 static void scribble_page(struct rill_page *page, struct dice *dice)
 {
     switch (roll(dice) % 4) {
+
+    case 0:
+        atomic_store(&page->ticket, roll(dice) >> roll_between(dice, 0, 63));
+        break;
+
     case 1:
         atomic_store(&page->rings, (uint32_t)(roll(dice) % 4));
         break;
@@ -910,6 +1053,46 @@ static void a_refusal_is_told_to_the_sender_when_its_queue_grows(void *argument)
 }
 
 
+static void poison_next(struct rill_lane *lane)
+{
+    struct rill_ring_reader reader = {.block = lane->rings[0].writer.block, .position = lane->rings[0].writer.position};
+    require(rill_ring_poison(&reader));
+}
+
+/* The owner lives, but its lane was taken for a dead one's. */
+static void what_goes_into_a_lane_that_was_given_up_is_sent_again_in_another(void *argument)
+{
+    (void)argument;
+    struct scene scene = open_scene(NULL);
+    send_honest(&scene, 3);
+    receive_all(&scene);
+    struct rill_inbox *inbox = scene.rx->state;
+    inbox->lanes[0]->ending = true;
+    receive_all(&scene);
+    require(inbox->lanes[0] == NULL);
+    send_honest(&scene, 3);
+    receive_all(&scene);
+    require_unharmed(&scene);
+    close_scene(&scene);
+}
+
+static void a_receiver_that_gives_up_every_lane_uses_up_no_descriptors(void *argument)
+{
+    (void)argument;
+    struct scene scene = open_scene(NULL);
+    size_t descriptors = count_descriptors();
+    send_honest(&scene, 1);
+    int code = RILL_OK;
+    for (size_t i = 0; i < 300 && code == RILL_OK; i++) {
+        poison_next(lane_of(&scene));
+        code = send_number(scene.tx, i);
+    }
+    require_code(RILL_EPEER, code);
+    require(count_descriptors() < descriptors + 100);
+    close_scene(&scene);
+}
+
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -919,19 +1102,34 @@ int main(void)
         {"a message above the quota closes its lane", a_message_above_the_quota_closes_its_lane, NULL, 0},
         {"a lane maps no more than its quota", a_lane_maps_no_more_than_its_quota, NULL, 0},
         {"lanes above their number are refused, and told once", lanes_above_their_number_are_refused_and_told_once, NULL, 0},
+        
+        {"a lane cannot use up the mappings of the process", a_lane_cannot_use_up_the_mappings_of_the_process, NULL, 0},
+        
         {"packets that say nothing do nothing", packets_that_say_nothing_do_nothing, NULL, 0},
         {"packets of every kind with nonsense do nothing", packets_of_every_kind_with_nonsense_do_nothing, NULL, 0},
         {"objects that are no lane are refused", objects_that_are_no_lane_are_refused, NULL, 0},
         {"a room socket of the wrong name is closed", a_room_socket_of_the_wrong_name_is_closed, NULL, 0},
         {"an established lane works while the socket is full", an_established_lane_works_while_the_socket_is_full, NULL, 0},
+        
+        {"an oversized announcement is no lack of descriptors", an_oversized_announcement_is_no_lack_of_descriptors, NULL, 0},
+        {"objects in the last packet are closed", objects_in_the_last_packet_are_closed, NULL, 0},
+        {"a lane that is handed back uses up no descriptors", a_lane_that_is_handed_back_uses_up_no_descriptors, NULL, 0},
+        
         {"the ticket counter may be set to anything", the_ticket_counter_may_be_set_to_anything, NULL, 0},
         {"the counts of rings and wakeups may be set to anything", the_counts_of_rings_and_wakeups_may_be_set_to_anything, NULL, 0},
+        
+        {"a lane without messages keeps nobody awake", a_lane_without_messages_keeps_nobody_awake, NULL, 0},
+        
         {"a hostile lane that sleeps costs nothing", a_hostile_lane_that_sleeps_costs_nothing, NULL, 0},
         {"no mutation of a lane harms its receiver", no_mutation_of_a_lane_harms_its_receiver, NULL, 60},
         {"a scribbling process harms no other", a_scribbling_process_harms_no_other, NULL, 60},
         {"a sender survives any words of its receiver", a_sender_survives_any_words_of_its_receiver, NULL, 0},
         {"a wait for room that never comes ends at its deadline", a_wait_for_room_that_never_comes_ends_at_its_deadline, NULL, 0},
         {"a refusal is told to the sender when its queue grows", a_refusal_is_told_to_the_sender_when_its_queue_grows, NULL, 0},
+        
+        {"what goes into a lane that was given up is sent again in another", what_goes_into_a_lane_that_was_given_up_is_sent_again_in_another, NULL, 0},
+        {"a receiver that gives up every lane uses up no descriptors", a_receiver_that_gives_up_every_lane_uses_up_no_descriptors, NULL, 0},
+        
     };
     return run_group("hostile", tests, COUNT_OF(tests));
 }

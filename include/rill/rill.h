@@ -96,7 +96,7 @@ enum rill_error {
     RILL_ENOMEM = -10,       /* no memory or address space, or a limit on them */
     RILL_ENOFD = -11,        /* no descriptors left in the process or the system */
     RILL_EAGAIN = -12,       /* the channel's socket is full of other newcomers: try again */
-    RILL_EPEER = -13,        /* a peer broke the rules of the shared memory; its lane is closed, others go on */
+    RILL_EPEER = -13,        /* a peer broke the rules of the shared memory; its lane is closed, others go on. Sending: the receiver did. */
     RILL_EVERSION = -14,     /* a peer has another version or layout of rill */
     RILL_EQUOTA = -15,       /* a sender's lane was refused or closed: above the receiver's quotas */
     RILL_ENOTSUP = -16,      /* this transport, or this system, cannot do that */
@@ -139,7 +139,7 @@ struct rill_channel_options {
     size_t size;           /* sizeof(struct rill_channel_options) */
     uint32_t transport;    /* enum rill_transport; 0: RILL_SHM */
     uint32_t on_full;      /* enum rill_on_full; 0: the default named there */
-    uint64_t limit;        /* bytes that one sending process may have queued, each message counted as its size plus at most 32;
+    uint64_t limit;        /* bytes that one sending process may have queued, each message counted as its size plus at most 40;
                               0: no limit. A message larger than the limit is sent when nothing else is queued by that process.
                               Threads that send at the same moment may exceed it by one message each. On RILL_SOCKET it does not count:
                               there the socket's buffer is the limit. The limit is counted for each
@@ -229,13 +229,14 @@ RILL_API int rill_receiver_release(rill_receiver **receiver);
  * RILL_EDISCONNECTED  the queue is empty and no sender is left anywhere; every later call says the same.
  * RILL_EINTERRUPTED   rill_receiver_interrupt was called.
  * RILL_EBUSY          another thread is in a call on this receiver, or another process (of a fork) receives on this channel.
- * RILL_EPEER, RILL_EVERSION, RILL_EQUOTA   one sending process broke the rules; its lane is closed, what it sent up to there was delivered; told
- *                     once for each such lane. The next call goes on with the others.
+ * RILL_EPEER, RILL_EVERSION, RILL_EQUOTA   one sending process broke the rules or a quota; its lane is closed. What it sent up to there was delivered,
+ *                     what it had sent behind it is lost, and its later sends fail with the same code as soon as its queue needs a new
+ *                     block. Told once for each such lane. The next call goes on with the others.
  * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM    nothing was lost; the next call tries again. */
 RILL_API int rill_recv(rill_receiver *receiver, rill_message **message);
 
-/* As rill_recv, without waiting: RILL_EEMPTY if there is no message now. An empty queue costs one system call (to see whether
- * senders are left). */
+/* As rill_recv, without waiting: RILL_EEMPTY if there is no message now. An empty queue costs a few system calls (to see
+ * whether senders are left, and whether their processes live). */
 RILL_API int rill_try_recv(rill_receiver *receiver, rill_message **message);
 
 /* As rill_recv, for at most `timeout` ns (RILL_FOREVER allowed): then RILL_ETIMEDOUT. 0 is as rill_try_recv, but says RILL_ETIMEDOUT. */
@@ -302,7 +303,8 @@ RILL_API int rill_spawn(const char *path, char *const argv[], char *const envp[]
 /* In a program started by rill_spawn: takes the end number `index`; it is the caller's. Each can be taken once.
  * Any thread; makes system calls.
  * RILL_EINVAL   no such index, or taken already, or the variable is not rill's, or its descriptors are not ends of a channel.
- * RILL_EVERSION the program that started this one has another version or layout of rill. */
+ * RILL_EVERSION the program that started this one has another version or layout of rill.
+ * RILL_ENOMEM   it was not taken: try again. */
 RILL_API int rill_inherited(size_t index, struct rill_handle *handle);
 
 /* ---------------------------------------------------------------- statistics */
@@ -319,7 +321,7 @@ struct rill_stats {
     uint64_t mapped_bytes; /* now: address space taken by the channel in this process */
     uint64_t wakeups;      /* wakeups sent to (receiver: taken from) the socket */
     uint64_t waits;        /* times a call on this end went to sleep */
-    uint64_t descriptors;  /* now: file descriptors of the channel in this process */
+    uint64_t descriptors;  /* now: file descriptors of this end; two ends in one process share the one of the control page, and each counts it */
 };
 
 /* Fills *stats; stats->size must be set. Any thread for a sender; the receiver's thread for a receiver. No system call.
