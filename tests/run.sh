@@ -66,12 +66,15 @@ run() {
     part=$1 folder=$2
     shift 2
     say "$part: $wrapper meson test -C $folder $*"
-    log=$folder/meson-logs/$part.json
-    rm -f "$log"
+    # Meson adds the name of a test setup to the log's.
+    logs=$folder/meson-logs/$part
+    rm -f "$logs.json" "$logs"-*.json
     before=$((passed + failed)) failed_before=$failed
     $wrapper meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "$part" "$@"
     status=$?
-    [ ! -f "$log" ] || count "$log"
+    for log in "$logs.json" "$logs"-*.json; do
+        [ ! -f "$log" ] || count "$log"
+    done
     [ $((passed + failed)) -gt "$before" ] || fail "$part: no test ran"
     # Meson knows of a failure that its log does not show: count it rather than lose it.
     [ "$status" -eq 0 ] || [ "$failed" -gt "$failed_before" ] || fail "$part: meson test ended with $status"
