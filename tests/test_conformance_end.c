@@ -318,6 +318,21 @@ static void closed_in_mid_stream(struct world *world)
     peer_join(&peer[1]);
 }
 
+/* Whichever end is closed last frees what they share, and the other one may still be at it. */
+static void closed_together(struct world *world)
+{
+    for (size_t i = 0; i < rounds(300); i++) {
+        struct peer peer;
+        rill_message *message = NULL;
+        world_channel(world, 0, NULL);
+        peer_start(&peer, world, send_to_the_end, FIRST, 0, 0);
+        require_ok(rill_recv(world->mine.rx[0], &message));
+        require_ok(rill_message_close(&message));
+        require_ok(rill_receiver_close(&world->mine.rx[0]));
+        peer_join(&peer);
+    }
+}
+
 static const struct role roles[] = {ROLE(send_some),       ROLE(do_nothing),   ROLE(receive_end),      ROLE(receive_one_then_end),
                                     ROLE(send_and_vanish), ROLE(receive_some), ROLE(receive_for_ever), ROLE(send_and_linger),
                                     ROLE(send_to_the_end)};
@@ -339,6 +354,7 @@ static const struct conformance_case cases[] = {
     {"sends fail before the queue grows when a busy receiver was killed", killed_awake, ON_ALL, AT_PROCESSES, 0},
     {"sends fail before the queue grows when a receiver that never received was killed", killed_unused, ON_ALL, AT_PROCESSES, 0},
     {"senders in mid-stream fail when the receiver is closed", closed_in_mid_stream, ON_ALL, AT_ALL, 0},
+    {"both ends may be closed at one moment", closed_together, ON_ALL, AT_THREADS, 60},
 };
 
 int main(int argc, char **argv)
