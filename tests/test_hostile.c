@@ -604,7 +604,7 @@ static void objects_in_the_last_packet_are_closed(void *argument)
     send_packet(&scene, "", 0, inputs, 4);
     require_ok(rill_sender_close(&scene.tx));
     rill_message *message = NULL;
-    require_code(RILL_EDISCONNECTED, rill_recv(scene.rx, &message));
+    require_code(RILL_EDISCONNECTED, rill_try_recv(scene.rx, &message));
     require_equal(descriptors - 1, count_descriptors());
     close_scene(&scene);
 }
