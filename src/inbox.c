@@ -514,6 +514,8 @@ static void scan_armed(struct rill_inbox *inbox)
         struct rill_inlane *lane = inbox->lanes[i];
         if (!lane || lane->active)
             continue;
+        lane->parked++; /* a new number: the owner may have noted the old one for a message that is received already */
+        rill_wake_arm(lane->header, &lane->parked);
         bool found = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count ||
                      atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0;
         for (uint32_t r = 0; r < lane->ring_count && !found; r++)

@@ -397,12 +397,18 @@ int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_obje
 
 /* ---- the receiver ---- */
 
-uint64_t rill_lane_queued(const struct rill_lane *lane)
+static uint64_t sent_by(const struct rill_lane *lane)
 {
     uint64_t sent = 0;
     uint32_t count = atomic_load_explicit(&lane->ring_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++)
         sent += atomic_load_explicit(&lane->rings[i].sent, memory_order_relaxed);
+    return sent;
+}
+
+uint64_t rill_lane_queued(const struct rill_lane *lane)
+{
+    uint64_t sent = sent_by(lane);
     uint64_t consumed = atomic_load_explicit(&lane->header->consumed, memory_order_acquire);
     return (int64_t)(sent - consumed) > 0 ? sent - consumed : 0; /* another thread's record may be consumed before it is counted as sent */
 }
@@ -477,7 +483,7 @@ static int watch_room(struct rill_lane *lane, rill_object socket, uint64_t targe
     int code = make_room_socket(lane, socket);
     if (code != RILL_OK)
         return code;
-    uint64_t sent = rill_lane_queued(lane) + atomic_load_explicit(&lane->header->consumed, memory_order_relaxed);
+    uint64_t sent = sent_by(lane); /* not from `consumed`, which moves: a mark beyond what was sent is never reached */
     uint64_t mark = sent - target ? sent - target : 1;
     if (rill_wake_room_wanted(lane->header, mark))
         code = sleep_on_room_socket(lane, socket, event, deadline);

@@ -28,6 +28,7 @@
  *   FAULT_ROOM_READ_FIRST      the receiver reads room_at before it stores `consumed`
  *   FAULT_PARK_UNTOLD          the receiver parks without storing `consumed`
  *   FAULT_ROOM_BEYOND          the sender asks for more to be consumed than it has sent
+ *   FAULT_TWO_READS            it works out what it has sent as what is queued plus `consumed`, read a second time
  *   FAULT_SOCKET_LATE          the sender sends the socket's end when it has read `consumed` for the last time
  *   FAULT_SOCKET_UNTAKEN       a receiver that does not hold the socket yet takes the sender for woken
  *   FAULT_TWO_SLEEPERS         two threads store room_at and sleep on the socket at a time (takes TWO_THREADS)
@@ -73,7 +74,13 @@ inline announce_socket() {
 /* The least count that gives room, or any later one up to all that is sent: to wake a sender for each
  * message would cost more than to let it have a good part of the limit. */
 inline choose_room_at() {
+#ifdef FAULT_TWO_READS
+    until = sent - consumed;                            /* queued */
+    until = until + consumed;
+    until = (size > LIMIT -> until : until + size - LIMIT);
+#else
     until = (size > LIMIT -> sent : sent + size - LIMIT);
+#endif
     do
     :: until < sent -> until++
     :: break

@@ -11,6 +11,13 @@
  * is left; it disarms and looks at the lanes that they name, and at all lanes if it took more than one, for
  * then the socket may have been full. The others stay armed while it is awake.
  *
+ * Freedoms that hold as well are variants. SETTLES: the receiver takes just one packet when it wakes, and counts what it
+ * took; before it sleeps with SETTLE_AFTER of them it takes all, and then with SCAN_AFTER of them it turns to all lanes.
+ * A full socket must have SCAN_AFTER packets at least. RENUMBERS: SETTLES, and when it turns to all lanes it gives those
+ * that are armed a new number, looks, and disarms only those that have something. The new number is needed: a lane may
+ * have noted the old one, ringing into the full socket for a message that was received already, and would be silent with
+ * its next. LATE_DISARM: a lane is disarmed after the look at it, which is what a relaxed store amounts to.
+ *
  * What is asserted is that while the receiver sleeps and no packet is on its way nothing is owed to any sender.
  * That must hold in every state, so nobody's next step is needed for it, and every sender may stop.
  *
@@ -34,7 +41,17 @@
  *   FAULT_NAMED_ONLY        it looks at named lanes only, also after several packets
  *   FAULT_TAKE_ONE          it takes one packet at a time
  *   FAULT_SOCKET_OF_ONE     one packet fills the socket, so that "more than one" says nothing
+ *   FAULT_SCAN_SELDOM       it turns to all lanes only after more packets than fill the socket (takes SETTLES)
+ *   FAULT_SAME_NUMBER       it turns to all lanes as in RENUMBERS, but leaves the armed ones their number (takes TWO_SENDERS)
+ *   FAULT_LOOK_BEFORE_NUMBER  it looks, and then gives the new numbers (takes TWO_SENDERS)
  */
+#if defined(FAULT_SAME_NUMBER) || defined(FAULT_LOOK_BEFORE_NUMBER)
+#define TWO_SENDERS
+#define RENUMBERS
+#endif
+#if defined(FAULT_SCAN_SELDOM) || defined(RENUMBERS)
+#define SETTLES
+#endif
 #if defined(FAULT_SENDER_CLEARS) || defined(FAULT_NOTE_FIRST)
 #define SHARED_LANE
 #endif
@@ -57,6 +74,12 @@
 #define SOCKET_HOLDS 1
 #else
 #define SOCKET_HOLDS 2          /* a real one holds more; this makes it full as often as can be */
+#endif
+#define SETTLE_AFTER 1
+#ifdef FAULT_SCAN_SELDOM
+#define SCAN_AFTER (SOCKET_HOLDS + 1)
+#else
+#define SCAN_AFTER SOCKET_HOLDS
 #endif
 
 #define ALL_LANES ((1 << LANES) - 1)
@@ -186,47 +209,94 @@ inline disarm_all(lanes) {
     od
 }
 
+inline note_packet(sender_lane) {
+#ifdef SETTLES
+    named = named | (1 << sender_lane);
+    unsettled++
+#else
+    if
+    :: named == 0 -> named = 1 << sender_lane
+#ifdef FAULT_NAMED_ONLY
+    :: else -> named = named | (1 << sender_lane)
+#else
+    :: else -> named = ALL_LANES
+#endif
+    fi
+#endif
+}
+
+/* Lanes that rang into a full socket are named by no packet. */
+inline turn_to_all_lanes() {
+    if
+    :: unsettled >= SCAN_AFTER ->
+#ifdef RENUMBERS
+#if !defined(FAULT_SAME_NUMBER) && !defined(FAULT_LOOK_BEFORE_NUMBER)
+        arm_all(ALL_LANES & ~watched);
+#endif
+        look_at_all(ALL_LANES & ~watched);
+#ifdef FAULT_LOOK_BEFORE_NUMBER
+        arm_all(ALL_LANES & ~watched);
+#endif
+        named = named | found;                          /* and `found` is kept: they were received */
+#else
+        named = ALL_LANES
+#endif
+    :: else
+    fi;
+    unsettled = 0
+}
+
 /* `watched` is the lanes that are not armed, `fresh` those armed since the last look. */
 proctype Receiver() {
-    byte lane, ring, todo, named, found, watched = ALL_LANES, fresh;
+    byte lane, ring, todo, named, found, watched = ALL_LANES, fresh, unsettled;
+    bool settle;
     do
     :: true ->
 end_asleep:
         if
-        :: !asleep && !rang -> goto no_packets
-        :: d_step { !asleep && rang -> rang = false }
+        :: !asleep && !rang && !settle -> goto no_packets
+        :: d_step { !asleep && (rang || settle) -> rang = false; settle = false }
+#ifdef SETTLES
+        :: atomic { asleep && socket?[lane] -> asleep = false; socket?lane; note_packet(lane); lane = 0 };
+            goto packets_taken
+#else
         :: d_step { asleep && nempty(socket) -> asleep = false }
+#endif
         fi;
         do
-        :: socket?lane ->
-            d_step {
-                if
-                :: named == 0 -> named = 1 << lane
-#ifdef FAULT_NAMED_ONLY
-                :: else -> named = named | (1 << lane)
-#else
-                :: else -> named = ALL_LANES
-#endif
-                fi;
-                lane = 0
-            }
+        :: socket?lane -> d_step { note_packet(lane); lane = 0 }
 #ifdef FAULT_TAKE_ONE
             ; break
 #endif
         :: empty(socket) -> break
         od;
+#ifdef SETTLES
+        turn_to_all_lanes();
+#endif
+packets_taken:
+#ifndef LATE_DISARM
         disarm_all(named);
+#endif
         watched = watched | named;
+#ifndef LATE_DISARM
         named = 0;
+#endif
 no_packets:
         look_at_all(watched | fresh);
+#ifdef LATE_DISARM
+        disarm_all(named);
+        named = 0;
+#endif
         if
         :: found != 0 ->
             d_step { found = found & ~watched; fresh = 0 };
             disarm_all(found);
             watched = watched | found;
             found = 0
-        :: found == 0 && watched != 0 ->
+#ifdef SETTLES
+        :: found == 0 && unsettled >= SETTLE_AFTER -> settle = true
+#endif
+        :: found == 0 && unsettled < SETTLE_AFTER && watched != 0 ->
 #ifdef FAULT_LOOK_BEFORE_ARM
             look_at_all(watched);
 #endif
@@ -236,7 +306,7 @@ no_packets:
 #if defined(FAULT_NO_SECOND_LOOK) || defined(FAULT_LOOK_BEFORE_ARM)
             fresh = 0
 #endif
-        :: found == 0 && watched == 0 ->
+        :: found == 0 && unsettled < SETTLE_AFTER && watched == 0 ->
             d_step { fresh = 0; asleep = true; assert(nempty(socket) || NOTHING_OWED) }
         fi
     od
