@@ -164,7 +164,7 @@ void rill_interrupt_raise(_Atomic uint32_t *interrupted, _Atomic rill_object *ev
 
 /* ---- senders ---- */
 
-static int wrap_endpoint(struct rill_endpoint *endpoint, rill_sender **sender)
+int rill_sender_wrap(struct rill_endpoint *endpoint, rill_sender **sender)
 {
     rill_sender *made = calloc(1, sizeof *made);
     if (!made)
@@ -198,7 +198,7 @@ int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **s
     struct rill_endpoint *endpoint = new_endpoint(core->transport, core->page->spin);
     if (!endpoint)
         return RILL_ENOMEM;
-    int code = wrap_endpoint(endpoint, sender);
+    int code = rill_sender_wrap(endpoint, sender);
     if (code != RILL_OK) {
         free(endpoint);
         return code;
@@ -215,7 +215,7 @@ int rill_sender_clone(rill_sender *sender, rill_sender **clone)
     struct rill_endpoint *endpoint = rill_endpoint_of(sender);
     if (!endpoint || !clone)
         return RILL_EINVAL;
-    int code = wrap_endpoint(endpoint, clone);
+    int code = rill_sender_wrap(endpoint, clone);
     if (code == RILL_OK)
         atomic_fetch_add_explicit(&endpoint->references, 1, memory_order_relaxed);
     return code;
@@ -239,8 +239,75 @@ static void close_lanes(struct rill_endpoint *endpoint)
     }
 }
 
+/* ---- the table of endpoints that travel ---- */
+
+#define BUCKETS 1024u
+
+static struct rill_endpoint *published[BUCKETS]; /* under the process's lock */
+
+static struct rill_endpoint **bucket_of(const struct rill_endpoint_name *name)
+{
+    return &published[(name->socket.word[1] ^ name->page.word[1] * 7) % BUCKETS];
+}
+
+int rill_endpoint_publish(struct rill_endpoint *endpoint)
+{
+    rill_process_lock();
+    int code = RILL_OK;
+    if (!endpoint->published) {
+        code = rill_port_identify(endpoint->socket, &endpoint->name.socket);
+        if (code == RILL_OK)
+            code = rill_port_identify(endpoint->core->memory, &endpoint->name.page);
+        if (code == RILL_OK) {
+            struct rill_endpoint **bucket = bucket_of(&endpoint->name);
+            endpoint->next_published = *bucket;
+            *bucket = endpoint;
+            endpoint->published = true;
+        }
+    }
+    rill_process_unlock();
+    return code;
+}
+
+static void withdraw(struct rill_endpoint *endpoint)
+{
+    rill_process_lock();
+    if (endpoint->published) {
+        struct rill_endpoint **link = bucket_of(&endpoint->name);
+        while (*link != endpoint)
+            link = &(*link)->next_published;
+        *link = endpoint->next_published;
+    }
+    rill_process_unlock();
+}
+
+/* One whose last sender is being closed is not to be had any more. */
+static bool reference_living(struct rill_endpoint *endpoint)
+{
+    uint32_t count = atomic_load_explicit(&endpoint->references, memory_order_relaxed);
+    while (count && !atomic_compare_exchange_weak_explicit(&endpoint->references, &count, count + 1, memory_order_relaxed, memory_order_relaxed))
+        continue;
+    return count != 0;
+}
+
+static bool same_name(const struct rill_endpoint_name *a, const struct rill_endpoint_name *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+struct rill_endpoint *rill_endpoint_find(const struct rill_endpoint_name *name)
+{
+    rill_process_lock();
+    struct rill_endpoint *found = *bucket_of(name);
+    while (found && !(same_name(&found->name, name) && reference_living(found)))
+        found = found->next_published;
+    rill_process_unlock();
+    return found;
+}
+
 static void free_endpoint(struct rill_endpoint *endpoint)
 {
+    withdraw(endpoint);
     close_lanes(endpoint);
     if (endpoint->queue)
         rill_queue_close(endpoint->queue, true);
@@ -263,9 +330,14 @@ int rill_sender_close(rill_sender **sender)
         return RILL_EINVAL;
     closing->magic = 0;
     free(closing);
+    rill_endpoint_release(endpoint);
+    return RILL_OK;
+}
+
+void rill_endpoint_release(struct rill_endpoint *endpoint)
+{
     if (atomic_fetch_sub_explicit(&endpoint->references, 1, memory_order_acq_rel) == 1)
         free_endpoint(endpoint);
-    return RILL_OK;
 }
 
 int rill_sender_interrupt(rill_sender *sender)
@@ -401,7 +473,7 @@ static int make_in_process(const struct rill_channel_options *options, rill_send
         return code;
     struct rill_endpoint *endpoint = new_endpoint(RILL_INPROC, options->spin);
     rill_receiver *made = new_receiver(RILL_INPROC, options->spin);
-    code = endpoint && made ? wrap_endpoint(endpoint, sender) : RILL_ENOMEM;
+    code = endpoint && made ? rill_sender_wrap(endpoint, sender) : RILL_ENOMEM;
     if (code != RILL_OK) {
         free(endpoint);
         free(made);

@@ -49,6 +49,11 @@ struct rill_sender {
     struct rill_endpoint *endpoint;
 };
 
+/* Which endpoint this is, in whatever process: a page alone could be paired with a foreign socket by a peer that means harm. */
+struct rill_endpoint_name {
+    struct rill_identity socket, page;
+};
+
 struct rill_endpoint {
     _Atomic uint32_t references;      /* senders */
     uint32_t transport;
@@ -69,6 +74,9 @@ struct rill_endpoint {
     uint64_t stream;                  /* socket mode: this process's name in pieces, 0 until used */
     _Atomic uint64_t messages, bytes; /* socket mode */
     _Atomic uint64_t wakeups, waits;
+    bool published;                   /* in the process's table: it was sent or received in a message and may come again. Under the process's lock. */
+    struct rill_endpoint_name name;   /* if so */
+    struct rill_endpoint *next_published;
 };
 
 struct rill_receiver {
@@ -100,6 +108,18 @@ static inline bool rill_is_receiver(const rill_receiver *receiver)
 {
     return receiver && receiver->magic == RILL_RECEIVER_MAGIC;
 }
+
+/* ---- endpoints that travel: received again, one costs no further handle ---- */
+
+/* Puts it into the table; does nothing if it is there. RILL_ESYSTEM … */
+int rill_endpoint_publish(struct rill_endpoint *endpoint);
+
+/* The endpoint of this name, referenced, or NULL. */
+struct rill_endpoint *rill_endpoint_find(const struct rill_endpoint_name *name);
+void rill_endpoint_release(struct rill_endpoint *endpoint);
+
+/* A sender on an endpoint: takes the reference over on success. */
+int rill_sender_wrap(struct rill_endpoint *endpoint, rill_sender **sender);
 
 /* Take over core and socket only on success. */
 int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **sender);

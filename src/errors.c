@@ -26,6 +26,21 @@ static const struct {
     {RILL_EQUOTA, "RILL_EQUOTA", "a peer exceeds the receiver's quotas"},
     {RILL_ENOTSUP, "RILL_ENOTSUP", "not supported here"},
     {RILL_ESYSTEM, "RILL_ESYSTEM", "the operating system refused, see errno"},
+    {RILL_ENOHANDLE, "RILL_ENOHANDLE", "the message has no such handle, or it was taken"},
+    {RILL_EKIND, "RILL_EKIND", "the handle is of another kind"},
+    {RILL_EDESCRIPTOR, "RILL_EDESCRIPTOR", "not an open descriptor"},
+    {RILL_EINFLIGHT, "RILL_EINFLIGHT", "too many descriptors under way"},
+    {RILL_ENOSERVER, "RILL_ENOSERVER", "nobody serves this name"},
+    {RILL_EUSED, "RILL_EUSED", "the server has its client already"},
+    {RILL_EDENIED, "RILL_EDENIED", "not let in"},
+    {RILL_ENAMEUSED, "RILL_ENAMEUSED", "the name is served already"},
+    {RILL_EINSET, "RILL_EINSET", "the receiver is in a set or router"},
+    {RILL_ENOENTRY, "RILL_ENOENTRY", "no receiver with this id"},
+    {RILL_ESHUTDOWN, "RILL_ESHUTDOWN", "the router was shut down"},
+    {RILL_ECALLBACK, "RILL_ECALLBACK", "not from a callback of the same router"},
+    {RILL_EDECODE, "RILL_EDECODE", "not a value, or beyond the limits"},
+    {RILL_ETYPE, "RILL_ETYPE", "of another type"},
+    {RILL_EREADONLY, "RILL_EREADONLY", "read-only memory"},
 };
 
 #define ERROR_COUNT (sizeof errors / sizeof *errors)

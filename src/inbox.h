@@ -129,4 +129,9 @@ void rill_inblock_close(struct rill_inblock *block);
 void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
 void rill_inlane_release(struct rill_inlane *lane);
 
+static inline void rill_inlane_reference(struct rill_inlane *lane)
+{
+    atomic_fetch_add_explicit(&lane->references, 1, memory_order_relaxed);
+}
+
 #endif

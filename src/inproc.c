@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "channel.h"
+#include "handle.h"
 #include "message.h"
 #include "parts.h"
 #include "process.h"
@@ -185,6 +186,35 @@ static rill_message *copy_of(const struct rill_bytes *parts, size_t count, uint6
     if (message)
         rill_parts_copy(rill_message_bytes(message), parts, count);
     return message;
+}
+
+/* A receiver inside its own queue could never be got out again, nor freed. */
+static bool holds_itself(const struct rill_queue *queue, const struct rill_handle *handles, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (handles[i].kind == RILL_HANDLE_RECEIVER && rill_is_receiver(handles[i].as.receiver) && handles[i].as.receiver->state == queue)
+            return true;
+    return false;
+}
+
+int rill_queue_send_handles(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, struct rill_handle *handles,
+                            size_t handle_count, int64_t deadline, struct rill_endpoint *endpoint)
+{
+    if (is_inherited(queue) || holds_itself(queue, handles, handle_count))
+        return RILL_ENOTSUP;
+    rill_message *message = copy_of(parts, count, size);
+    if (!message)
+        return RILL_ENOMEM;
+    (void)pthread_mutex_lock(&queue->lock);
+    int code = await_room(queue, weight_of(size), deadline, endpoint);
+    if (code == RILL_OK)
+        code = rill_attachment_hold(handles, handle_count, &message->attached); /* last, because it cannot be undone */
+    if (code == RILL_OK)
+        link_message(queue, message);
+    (void)pthread_mutex_unlock(&queue->lock);
+    if (code != RILL_OK)
+        rill_message_free(message);
+    return code;
 }
 
 int rill_queue_send(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline,

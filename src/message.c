@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "handle.h"
 #include "inbox.h"
 #include "process.h"
 
@@ -50,6 +51,7 @@ static void clear(rill_message *message)
     message->data = rill_message_bytes(message);
     message->block = NULL;
     message->lane = NULL;
+    message->attached = NULL;
 }
 
 rill_message *rill_message_make(uint64_t size)
@@ -73,6 +75,8 @@ void rill_message_free(rill_message *message)
 {
     struct rill_message_cache *cache = rill_message_cache;
     message->magic = 0;
+    if (message->attached)
+        rill_attachment_free(message->attached);
     if (!message->small || (!cache && !(cache = make_cache())) || cache->count == CACHE_KEEPS) {
         free(message);
         return;
@@ -83,19 +87,14 @@ void rill_message_free(rill_message *message)
     cache->count++;
 }
 
-static bool is_message(const rill_message *message)
-{
-    return message && message->magic == RILL_MESSAGE_MAGIC;
-}
-
 const void *rill_message_data(const rill_message *message)
 {
-    return is_message(message) ? message->data : NULL;
+    return rill_is_message(message) ? message->data : NULL;
 }
 
 size_t rill_message_size(const rill_message *message)
 {
-    return is_message(message) ? (size_t)message->size : 0;
+    return rill_is_message(message) ? (size_t)message->size : 0;
 }
 
 /* What lies in place goes back to whom it belongs; in the child of a fork that is the parent's to do. */
@@ -119,7 +118,7 @@ int rill_message_close(rill_message **message)
     *message = NULL;
     if (!closing)
         return RILL_OK;
-    if (!is_message(closing))
+    if (!rill_is_message(closing))
         return RILL_EINVAL;
     if (closing->block || closing->lane)
         give_back(closing);

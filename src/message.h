@@ -10,6 +10,7 @@
 
 struct rill_inlane;
 struct rill_inblock;
+struct rill_attachment;
 
 #define RILL_MESSAGE_MAGIC UINT32_C(0x726d7367)
 
@@ -21,6 +22,7 @@ struct rill_message {
     struct rill_inblock *block; /* the bytes lie in this block of a ring, which waits for them, */
     struct rill_inlane *lane;   /* or in an allocation of this lane, which goes back to it; both NULL: they are private */
     uint64_t offset, capacity;  /* of that allocation */
+    struct rill_attachment *attached; /* its handles, or NULL (handle.h) */
     rill_message *next;         /* in a cache or a queue */
     bool small;                 /* has room for RILL_MESSAGE_SMALL_MOST private bytes, so it can be kept for reuse */
 };
@@ -66,5 +68,10 @@ static inline rill_message *rill_message_make_small(uint64_t size)
 }
 
 void rill_message_free(rill_message *message);
+
+static inline bool rill_is_message(const rill_message *message)
+{
+    return message && message->magic == RILL_MESSAGE_MAGIC;
+}
 
 #endif

@@ -106,6 +106,12 @@ int rill_port_peek_object(rill_object end, rill_object *object);
 /* Throws away the packet that was peeked at. */
 void rill_port_drop(rill_object end);
 
+/* Is this an end of a connection as rill_port_pair makes them, that sends and receives whole packets? */
+bool rill_port_packets_check(rill_object end);
+
+/* Is there an open handle of this name? */
+bool rill_port_is_open(rill_object object);
+
 /* Is the other side gone for good? One system call, does not block. */
 bool rill_port_peer_gone(rill_object end);
 

@@ -487,6 +487,24 @@ void rill_port_drop(rill_object end)
     errno = saved;
 }
 
+bool rill_port_packets_check(rill_object end)
+{
+    int domain = 0, type = 0;
+    socklen_t size = sizeof domain;
+    if (getsockopt(end, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
+        return false;
+    size = sizeof type;
+    return getsockopt(end, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && domain == AF_UNIX && type == SOCK_SEQPACKET;
+}
+
+bool rill_port_is_open(rill_object object)
+{
+    int saved = errno;
+    bool open = fcntl(object, F_GETFD) >= 0;
+    errno = saved;
+    return open;
+}
+
 bool rill_port_peer_gone(rill_object end)
 {
     struct pollfd state = {.fd = end, .events = POLLOUT};

@@ -26,6 +26,10 @@ uint64_t rill_queue_max_message(const struct rill_queue *queue);
 int rill_queue_send(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline,
                     struct rill_endpoint *endpoint);
 
+/* The same with handles: the message holds them. On an error they are as they were. */
+int rill_queue_send_handles(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, struct rill_handle *handles,
+                            size_t handle_count, int64_t deadline, struct rill_endpoint *endpoint);
+
 /* Wakes whoever waits at either end, to look at its interrupt. */
 void rill_queue_stir(struct rill_queue *queue);
 

@@ -6,11 +6,12 @@
 #include "channel.h"
 #include "lane.h"
 #include "process.h"
+#include "handle.h"
 #include "queue.h"
+#include "send.h"
 #include "stream.h"
 
 #define RETIRED_MOST 64u /* lanes given up by the receiver, which keep their descriptor: no honest one has reason to do it so often */
-#define BY_POLICY INT64_C(-1) /* as a deadline: what the channel's options say */
 
 /* ---- the lane of this process ---- */
 
@@ -38,6 +39,11 @@ static inline void check_process(struct rill_endpoint *endpoint)
 {
     if (atomic_load_explicit(&endpoint->generation, memory_order_acquire) != atomic_load_explicit(&rill_generation, memory_order_relaxed))
         inherit(endpoint);
+}
+
+void rill_send_check_process(struct rill_endpoint *endpoint)
+{
+    check_process(endpoint);
 }
 
 static int make_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
@@ -272,11 +278,33 @@ static uint64_t largest(const struct rill_endpoint *endpoint)
     return max && max < SIZE_MAX / 2 ? max : SIZE_MAX / 2;
 }
 
+/* `handles` only for the in-process transport; on the others they are in the parcel. */
+static int dispatch_handles(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size,
+                            struct rill_handle *handles, size_t handle_count, int64_t deadline)
+{
+    if (size > largest(endpoint))
+        return RILL_EMSGSIZE;
+    if (deadline == RILL_AS_CONFIGURED)
+        deadline = policy_deadline(endpoint);
+    if (endpoint->transport == RILL_INPROC)
+        return rill_queue_send_handles(endpoint->queue, parts, count, size, handles, handle_count, deadline, endpoint);
+    struct rill_parcel parcel;
+    int code = rill_parcel_pack(&parcel, handles, handle_count, endpoint);
+    if (code != RILL_OK)
+        return code;
+    code = RILL_ENOTSUP;
+    if (code == RILL_OK)
+        rill_parcel_sent(&parcel);
+    else
+        rill_parcel_undo(&parcel);
+    return code;
+}
+
 static int dispatch(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline)
 {
     if (size > largest(endpoint))
         return RILL_EMSGSIZE;
-    if (deadline == BY_POLICY)
+    if (deadline == RILL_AS_CONFIGURED)
         deadline = policy_deadline(endpoint);
     switch (endpoint->transport) {
     case RILL_SHM:
@@ -311,6 +339,19 @@ static int send_parts(rill_sender *sender, const struct rill_bytes *parts, size_
     return dispatch(endpoint, parts, count, size, deadline);
 }
 
+int rill_send_with_handles(rill_sender *sender, const struct rill_bytes *parts, size_t part_count, struct rill_handle *handles,
+                           size_t handle_count, int64_t deadline)
+{
+    if (handle_count == 0)
+        return send_parts(sender, parts, part_count, deadline);
+    struct rill_endpoint *endpoint = rill_endpoint_of(sender);
+    uint64_t size;
+    if (!endpoint || (!parts && part_count) || total_size(parts, part_count, &size) != RILL_OK)
+        return RILL_EINVAL;
+    check_process(endpoint);
+    return dispatch_handles(endpoint, parts, part_count, size, handles, handle_count, deadline);
+}
+
 int rill_send(rill_sender *sender, const void *data, size_t size)
 {
     struct rill_endpoint *endpoint = rill_endpoint_of(sender);
@@ -320,7 +361,7 @@ int rill_send(rill_sender *sender, const void *data, size_t size)
         if (code != NOT_SIMPLE)
             return code;
     }
-    return send_parts(sender, &(struct rill_bytes){.data = data, .size = size}, 1, BY_POLICY);
+    return send_parts(sender, &(struct rill_bytes){.data = data, .size = size}, 1, RILL_AS_CONFIGURED);
 }
 
 int rill_send_until(rill_sender *sender, const void *data, size_t size, int64_t deadline)
@@ -332,7 +373,7 @@ int rill_send_until(rill_sender *sender, const void *data, size_t size, int64_t 
 
 int rill_send_parts(rill_sender *sender, const struct rill_bytes *parts, size_t count)
 {
-    return send_parts(sender, parts, count, BY_POLICY);
+    return send_parts(sender, parts, count, RILL_AS_CONFIGURED);
 }
 
 /* The receiver is woken once, behind the last message; and before any wait for room, by put. */
@@ -367,6 +408,6 @@ int rill_send_many(rill_sender *sender, const struct rill_bytes *messages, size_
         return send_many_shared(endpoint, messages, count, done);
     int code = RILL_OK;
     for (*done = 0; *done < count && code == RILL_OK; *done += code == RILL_OK)
-        code = dispatch(endpoint, &messages[*done], 1, messages[*done].size, BY_POLICY);
+        code = dispatch(endpoint, &messages[*done], 1, messages[*done].size, RILL_AS_CONFIGURED);
     return code;
 }

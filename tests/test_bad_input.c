@@ -433,9 +433,9 @@ static void outputs_stay(void *unused)
 
 static void codes_have_texts(void *unused)
 {
-    const int strange[] = {1, 100, -18, -1000, INT32_MIN, INT32_MAX};
+    const int strange[] = {1, 100, -999, -1000, INT32_MIN, INT32_MAX};
     (void)unused;
-    for (int code = 0; code >= RILL_ESYSTEM; code--) {
+    for (int code = 0; code >= RILL_EREADONLY; code--) {
         test_note = code;
         require(rill_strerror(code) != NULL && strlen(rill_strerror(code)) > 0);
         require(strcmp(rill_strerror(code), "unknown error") != 0);

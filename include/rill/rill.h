@@ -17,7 +17,8 @@
  *   channel   one queue; made by rill_channel() as a pair of ends.
  *   sender    the end that sends. It can be cloned; every process that inherits it may use it.
  *   receiver  the end that receives. There is one.
- *   message   a received run of bytes, owned by whoever received it until rill_message_close().
+ *   message   a run of bytes and any number of handles; a received one is owned by whoever received it until rill_message_close().
+ *   handle    what travels in a message beside bytes: a sender, a receiver, a file descriptor, a region, a buffer.
  *   lane      the part of a channel that belongs to one sending process: its own shared memory.
  *   transport what carries a channel: shared memory, a socket, or this process's own memory.
  *
@@ -79,6 +80,10 @@ extern "C" {
 typedef struct rill_sender rill_sender;
 typedef struct rill_receiver rill_receiver;
 typedef struct rill_message rill_message;
+typedef struct rill_opaque rill_opaque;
+typedef struct rill_region rill_region;
+typedef struct rill_buffer rill_buffer;
+typedef struct rill_pool rill_pool;
 
 /* ---------------------------------------------------------------- errors */
 
@@ -101,6 +106,21 @@ enum rill_error {
     RILL_EQUOTA = -15,       /* a sender's lane was refused or closed: above the receiver's quotas */
     RILL_ENOTSUP = -16,      /* this transport, or this system, cannot do that */
     RILL_ESYSTEM = -17,      /* the operating system refused for another reason; errno says which */
+    RILL_ENOHANDLE = -18,    /* the message has no handle of that index, or it was taken already */
+    RILL_EKIND = -19,        /* the handle is of another kind */
+    RILL_EDESCRIPTOR = -20,  /* a file descriptor that was given is not open */
+    RILL_EINFLIGHT = -21,    /* more descriptors under way between processes than the system allows this user; again when some were received */
+    RILL_ENOSERVER = -22,    /* nobody serves that name: nobody did, or the server is gone */
+    RILL_EUSED = -23,        /* the one-shot server of that name has its client already */
+    RILL_EDENIED = -24,      /* the server does not let this process in, or the system its file */
+    RILL_ENAMEUSED = -25,    /* somebody serves that name already */
+    RILL_EINSET = -26,       /* the receiver is in a set or a router */
+    RILL_ENOENTRY = -27,     /* no receiver with that id */
+    RILL_ESHUTDOWN = -28,    /* the router was shut down */
+    RILL_ECALLBACK = -29,    /* not allowed from a callback of the same router */
+    RILL_EDECODE = -30,      /* the bytes are not a value, or not within the limits given */
+    RILL_ETYPE = -31,        /* the value, or the channel, is of another type */
+    RILL_EREADONLY = -32,    /* the memory may not be written to */
 };
 
 /* A short English text for a code, never NULL; a code that is not rill's gives "unknown error". Any thread; no system call. */
@@ -273,22 +293,90 @@ RILL_API size_t rill_message_size(const rill_message *message);
  * Returns 0, or RILL_EINVAL (not a message). */
 RILL_API int rill_message_close(rill_message **message);
 
-/* ---------------------------------------------------------------- ends that a started program inherits */
+/* ---------------------------------------------------------------- handles in messages */
 
 enum rill_handle_kind {
-    RILL_HANDLE_SENDER = 1,
-    RILL_HANDLE_RECEIVER = 2,
+    RILL_HANDLE_SENDER = 1,     /* copied: whoever sends it keeps its own */
+    RILL_HANDLE_RECEIVER = 2,   /* moved, with all that is queued in it */
+    RILL_HANDLE_DESCRIPTOR = 3, /* a file descriptor: duplicated */
+    RILL_HANDLE_REGION = 4,     /* copied */
+    RILL_HANDLE_BUFFER = 5,     /* moved */
+    RILL_HANDLE_POOL = 6,       /* copied */
+    RILL_HANDLE_OPAQUE = 7,     /* moved: a received handle that was never opened, whatever its kind */
 };
 
-/* Something that travels: one of rill's ends. */
+/* Something that travels. */
 struct rill_handle {
     uint32_t kind; /* enum rill_handle_kind: which member of the union is meant */
     uint32_t reserved;
     union {
         rill_sender *sender;
         rill_receiver *receiver;
+        int descriptor;
+        rill_region *region;
+        rill_buffer *buffer;
+        rill_pool *pool;
+        rill_opaque *opaque;
     } as;
 };
+
+#define RILL_AS_CONFIGURED INT64_C(-1) /* as the deadline of rill_send_handles_until: as the channel's options say */
+
+/* Sends one message of `size` bytes (as rill_send) with `count` handles, in order. On success what moves is gone from the caller: the pointer
+ * in its handle is set to NULL. What is copied or duplicated stays the caller's. On an error every handle is as it was, and nothing was sent.
+ * An end that is under way keeps its channel alive; if the message is thrown away unread it is as if it had been closed. The number of handles
+ * is bounded by what the system lets a user have under way (see RILL_EINFLIGHT): about as many descriptors as the process may open.
+ * Any thread; never waits for the receiver (in shared memory); makes system calls. Errors as rill_send, and:
+ * RILL_EINVAL       a NULL or an unknown kind among the handles, or something that moves stands twice.
+ * RILL_EDESCRIPTOR  a file descriptor that is not open.
+ * RILL_EBUSY        a receiver that another thread or process uses, or (moving) whose messages read in place cannot be copied aside.
+ * RILL_EINSET       a receiver that is in a set or a router.
+ * RILL_EINFLIGHT    too many descriptors under way; the same send succeeds when some of them have been received.
+ * RILL_EAGAIN       the first handles of a process on the channel, while its socket is full of other newcomers.
+ * RILL_ENOTSUP      the channel's own receiver as a handle in the channel's own queue, over RILL_INPROC. */
+RILL_API int rill_send_handles(rill_sender *sender, const void *data, size_t size, struct rill_handle *handles, size_t count);
+
+/* The same for bytes in several parts, with a deadline as rill_send_until, or RILL_AS_CONFIGURED. */
+RILL_API int rill_send_handles_until(rill_sender *sender, const struct rill_bytes *parts, size_t part_count, struct rill_handle *handles,
+                                     size_t handle_count, int64_t deadline);
+
+/* Sends a received message on as it is: its bytes, and those of its handles that were not taken, in their order. On success the message is closed and
+ * the pointer NULL. On an error it is as before. Bytes are copied unless they lie in memory that the next receiver may see (a pool's).
+ * Errors as rill_send_handles; RILL_EINVAL: not a message. Any thread that may use the message. */
+RILL_API int rill_forward(rill_sender *sender, rill_message **message, int64_t deadline);
+
+/* How many handles a message came with, taken ones included. 0 for an argument that is no message. Any thread; no system call. */
+RILL_API size_t rill_message_handle_count(const rill_message *message);
+
+/* The kind of a handle (positive), without taking it. RILL_ENOHANDLE: no such index, or taken. */
+RILL_API int rill_message_handle_kind(const rill_message *message, size_t index);
+
+/* Takes a handle out of the message: it is the caller's, to be closed with the call of its kind, and may outlive the message. Handles that nobody takes are
+ * closed with the message. `kind`: what the caller expects, or 0 for any (then see handle->kind). RILL_HANDLE_OPAQUE takes it as it is,
+ * unopened. One thread at a time for one message. Makes system calls. A sender that this process has already costs no further descriptor.
+ * RILL_ENOHANDLE  no such index, or taken already.
+ * RILL_EKIND      it is of another kind.
+ * RILL_EPEER      whoever sent it broke the rules; it is closed.
+ * RILL_EVERSION   it is of a process with another version or layout of rill; it is closed.
+ * RILL_ENOMEM, RILL_ENOFD   it is still there: try again. */
+RILL_API int rill_message_take(rill_message *message, size_t index, uint32_t kind, struct rill_handle *handle);
+
+/* The same for the usual kinds. A descriptor is close-on-exec. */
+RILL_API int rill_message_take_sender(rill_message *message, size_t index, rill_sender **sender);
+RILL_API int rill_message_take_receiver(rill_message *message, size_t index, rill_receiver **receiver);
+RILL_API int rill_message_take_descriptor(rill_message *message, size_t index, int *descriptor);
+
+/* A handle that was received and not opened: to be sent on (RILL_HANDLE_OPAQUE), opened, or closed. For programs in between, which need not know
+ * what they pass on. rill_opaque_kind says what it is (positive; RILL_EINVAL: not an opaque handle).
+ * rill_opaque_open opens it: on success *opaque is NULL and *handle the caller's; errors as rill_message_take. */
+RILL_API int rill_opaque_kind(const rill_opaque *opaque);
+RILL_API int rill_opaque_open(rill_opaque **opaque, struct rill_handle *handle);
+RILL_API int rill_opaque_close(rill_opaque **opaque);
+
+/* Closes whatever a handle holds (a descriptor too) and clears it. Returns 0, or RILL_EINVAL. */
+RILL_API int rill_handle_close(struct rill_handle *handle);
+
+/* ---------------------------------------------------------------- ends that a started program inherits */
 
 /* Starts a program (posix_spawn; `path` as for execv, argv and envp as there; envp NULL: this process's environment) that inherits `count` ends: it takes
  * them by index with rill_inherited. A sender is copied: the caller keeps its own. A receiver is moved: on success the caller's is closed and the

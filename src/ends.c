@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* How senders and file descriptors travel. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel.h"
+#include "handle.h"
+#include "process.h"
+#include "send.h"
+
+/* ---- senders: the socket and the control page ---- */
+
+#define SENDER_OBJECTS 2u
+
+struct sender_description {
+    uint32_t transport;
+    uint32_t reserved;
+};
+
+static int pack_sender(struct rill_handle *handle, struct rill_parcel *parcel)
+{
+    struct rill_endpoint *endpoint = rill_endpoint_of(handle->as.sender);
+    if (!endpoint)
+        return RILL_EINVAL;
+    if (endpoint->transport == RILL_INPROC)
+        return RILL_ENOTSUP;
+    rill_send_check_process(endpoint);
+    int code = rill_endpoint_publish(endpoint);
+    struct sender_description description = {.transport = endpoint->transport};
+    if (code == RILL_OK)
+        code = rill_parcel_describe(parcel, RILL_HANDLE_SENDER, SENDER_OBJECTS, &description, sizeof description);
+    if (code == RILL_OK)
+        code = rill_parcel_add_object(parcel, endpoint->socket);
+    return code == RILL_OK ? rill_parcel_add_object(parcel, endpoint->core->memory) : code;
+}
+
+static int hold_sender(const struct rill_handle *handle, struct rill_handle *copy)
+{
+    rill_sender *clone;
+    int code = rill_sender_clone(handle->as.sender, &clone);
+    if (code == RILL_OK)
+        *copy = (struct rill_handle){.kind = RILL_HANDLE_SENDER, .as.sender = clone};
+    return code;
+}
+
+/* A sender of a channel that this process did not have. */
+static int make_sender(rill_object objects[SENDER_OBJECTS], rill_sender **sender)
+{
+    struct rill_core *core;
+    int code = rill_core_open(objects[1], &core);
+    if (code != RILL_OK)
+        return code;
+    code = rill_port_packets_check(objects[0]) ? rill_sender_make(core, objects[0], sender) : RILL_EPEER;
+    if (code != RILL_OK) {
+        core->memory = RILL_NO_OBJECT; /* the caller's again */
+        rill_core_release(core);
+        return code;
+    }
+    objects[0] = objects[1] = RILL_NO_OBJECT;
+    if (rill_endpoint_publish((*sender)->endpoint) != RILL_OK) {
+        /* It works all the same; received once more it costs descriptors of its own. */
+    }
+    return RILL_OK;
+}
+
+static int open_sender(struct rill_traveller *traveller, struct rill_handle *handle)
+{
+    struct rill_endpoint_name name;
+    if (traveller->object_count != SENDER_OBJECTS || traveller->bytes < sizeof(struct sender_description))
+        return RILL_EPEER;
+    int code = rill_process_prepare();
+    if (code == RILL_OK)
+        code = rill_port_identify(traveller->objects[0], &name.socket);
+    if (code == RILL_OK)
+        code = rill_port_identify(traveller->objects[1], &name.page);
+    if (code != RILL_OK)
+        return code;
+    struct rill_endpoint *known = rill_endpoint_find(&name);
+    if (!known)
+        return make_sender(traveller->objects, &handle->as.sender);
+    code = rill_sender_wrap(known, &handle->as.sender);
+    if (code != RILL_OK)
+        rill_endpoint_release(known);
+    return code; /* the objects are closed: the endpoint has them already */
+}
+
+static void close_sender(struct rill_handle *handle)
+{
+    (void)rill_sender_close(&handle->as.sender);
+}
+
+const struct rill_travel rill_sender_travel = {
+    .pack = pack_sender,
+    .hold = hold_sender,
+    .open = open_sender,
+    .close = close_sender,
+};
+
+/* ---- file descriptors ---- */
+
+static int pack_descriptor(struct rill_handle *handle, struct rill_parcel *parcel)
+{
+    if (!rill_port_is_open(handle->as.descriptor))
+        return RILL_EDESCRIPTOR;
+    int code = rill_parcel_describe(parcel, RILL_HANDLE_DESCRIPTOR, 1, NULL, 0);
+    return code == RILL_OK ? rill_parcel_add_object(parcel, handle->as.descriptor) : code;
+}
+
+static int hold_descriptor(const struct rill_handle *handle, struct rill_handle *copy)
+{
+    rill_object duplicate;
+    if (!rill_port_is_open(handle->as.descriptor))
+        return RILL_EDESCRIPTOR;
+    int code = rill_port_duplicate(handle->as.descriptor, &duplicate);
+    if (code == RILL_OK)
+        *copy = (struct rill_handle){.kind = RILL_HANDLE_DESCRIPTOR, .as.descriptor = duplicate};
+    return code;
+}
+
+static int open_descriptor(struct rill_traveller *traveller, struct rill_handle *handle)
+{
+    if (traveller->object_count != 1)
+        return RILL_EPEER;
+    handle->as.descriptor = traveller->objects[0];
+    traveller->objects[0] = RILL_NO_OBJECT;
+    return RILL_OK;
+}
+
+static void close_descriptor(struct rill_handle *handle)
+{
+    rill_port_close(handle->as.descriptor);
+}
+
+const struct rill_travel rill_descriptor_travel = {
+    .pack = pack_descriptor,
+    .hold = hold_descriptor,
+    .open = open_descriptor,
+    .close = close_descriptor,
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What other files ask of send.c. */
+#ifndef RILL_SEND_H
+#define RILL_SEND_H
+
+#include <rill/rill.h>
+
+struct rill_endpoint;
+
+/* A message of bytes and handles over any transport. Everything but handles and deadline is checked here. */
+int rill_send_with_handles(rill_sender *sender, const struct rill_bytes *parts, size_t part_count, struct rill_handle *handles,
+                           size_t handle_count, int64_t deadline);
+
+/* Before an endpoint is used: makes one that was inherited over fork fit for this process. */
+void rill_send_check_process(struct rill_endpoint *endpoint);
+
+#endif
