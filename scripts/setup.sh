@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# usage: sh scripts/setup.sh
+# usage: sh scripts/setup.sh [PACKAGE...]
 #
 # Makes this machine ready to build, test and run rill: installs the programs and libraries that are missing (Debian
 # and its relatives, with apt-get) and fetches the sources of jemalloc. Does nothing, and fast, where all is present.
+# A PACKAGE is needed as well, if there is no program of its name.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,10 @@ programs='
 libraries='
     cmocka:libcmocka-dev
     libcbor:libcbor-dev'
+
+for package; do
+    programs="$programs $package:$package"
+done
 
 missing() {
     for pair in $programs; do

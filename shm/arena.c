@@ -47,19 +47,19 @@ static bool commit(struct rill_arena *arena, void *address, size_t size)
     return offset != UINT64_MAX && rill_segment_commit(arena->segment, offset, size) == RILL_OK;
 }
 
+/* What it gives out may hold anything: a punch can fail. Nobody asks for zeros, so a wish for them is not granted. */
 static void *hook_alloc(extent_hooks_t *hooks, void *wish, size_t size, size_t alignment, bool *zero, bool *committed, unsigned index)
 {
     (void)index;
     struct rill_arena *arena = arena_of(hooks);
     uint64_t offset;
-    if (wish || rill_segment_take(arena->segment, size, alignment, &offset) != RILL_OK)
+    if (wish || *zero || rill_segment_take(arena->segment, size, alignment, &offset) != RILL_OK)
         return NULL;
     void *address = rill_segment_at(arena->segment, offset, size);
     if (*committed && !commit(arena, address, size)) {
         rill_segment_give(arena->segment, offset, size);
         return NULL;
     }
-    *zero = true; /* the segment gives out only what is fresh or punched */
     return address;
 }
 
@@ -92,8 +92,7 @@ static bool hook_decommit(extent_hooks_t *hooks, void *address, size_t size, siz
     uint64_t at = rill_segment_offset(arena->segment, (char *)address + offset);
     if (at == UINT64_MAX || arena->ending)
         return true;
-    rill_port_memory_punch(arena->segment->memory, at, length);
-    return false;
+    return !rill_port_memory_punch(arena->segment->memory, at, length);
 }
 
 static bool hook_split(extent_hooks_t *hooks, void *address, size_t size, size_t low, size_t high, bool committed, unsigned index)

@@ -232,7 +232,7 @@ int rill_segment_commit(struct rill_segment *segment, uint64_t offset, uint64_t 
 
 void rill_segment_give(struct rill_segment *segment, uint64_t offset, uint64_t size)
 {
-    rill_port_memory_punch(segment->memory, offset, size);
+    (void)rill_port_memory_punch(segment->memory, offset, size);
     (void)note_free(segment, offset, size);
 }
 

@@ -80,7 +80,7 @@ static void punch(struct rill_inlane *lane, uint64_t offset, uint64_t size, bool
     if (keep_first)
         first += first == offset ? RILL_PAGE_BYTES : 0;
     if (last > first)
-        rill_port_memory_punch(lane->own ? lane->own->segment.memory : lane->memory, first, last - first);
+        (void)rill_port_memory_punch(lane->own ? lane->own->segment.memory : lane->memory, first, last - first);
 }
 
 void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)

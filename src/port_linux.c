@@ -29,6 +29,9 @@
 #ifndef F_SEAL_EXEC
 #define F_SEAL_EXEC 0x0020
 #endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
 
 #define NANOSECONDS_PER_SECOND INT64_C(1000000000)
 
@@ -91,9 +94,23 @@ static int seals_wanted(bool growable)
     return F_SEAL_SHRINK | F_SEAL_SEAL | (growable ? 0 : F_SEAL_GROW);
 }
 
+/* Nothing in it is ever to be executed. A system before Linux 6.3 does not know how to be told so, and says that it is invalid. */
+static int create_memfd(void)
+{
+    static _Atomic bool refused;
+    unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    if (!atomic_load_explicit(&refused, memory_order_relaxed)) {
+        int fd = memfd_create("rill", flags | MFD_NOEXEC_SEAL);
+        if (fd >= 0 || errno != EINVAL)
+            return fd;
+        atomic_store_explicit(&refused, true, memory_order_relaxed);
+    }
+    return memfd_create("rill", flags);
+}
+
 int rill_port_memory_create(uint64_t size, bool growable, rill_object *memory)
 {
-    int fd = memfd_create("rill", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = create_memfd();
     if (fd < 0)
         return code_of_errno(errno);
     int code = rill_port_memory_commit(fd, 0, size); /* sets the size as well */
@@ -110,7 +127,7 @@ int rill_port_memory_create(uint64_t size, bool growable, rill_object *memory)
 int rill_port_memory_check(rill_object memory, bool growable)
 {
     int seals = fcntl(memory, F_GET_SEALS);
-    if (seals < 0 || (seals & ~F_SEAL_EXEC) != seals_wanted(growable)) /* the system may have set that one by itself */
+    if (seals < 0 || (seals & ~F_SEAL_EXEC) != seals_wanted(growable)) /* that one depends on the system */
         return RILL_EPEER;
     struct statfs system;
     int flags = fcntl(memory, F_GETFL);
@@ -214,12 +231,14 @@ int rill_port_memory_commit(rill_object memory, uint64_t offset, uint64_t size)
     return result == 0 ? RILL_OK : code_of_errno(errno);
 }
 
-void rill_port_memory_punch(rill_object memory, uint64_t offset, uint64_t size)
+bool rill_port_memory_punch(rill_object memory, uint64_t offset, uint64_t size)
 {
-    int saved = errno;
-    while (fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size) != 0 && errno == EINTR)
-        continue;
+    int saved = errno, result;
+    do
+        result = fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+    while (result != 0 && errno == EINTR);
     errno = saved;
+    return result == 0;
 }
 
 int rill_port_memory_map(rill_object memory, uint64_t offset, uint64_t size, void *wish, void **address)

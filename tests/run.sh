@@ -140,8 +140,18 @@ run_part() {
     esac
 }
 
+# Packages that only some parts need.
+needed_by() {
+    for part; do
+        case $part in
+        clang | valgrind) echo "$part" ;;
+        esac
+    done
+}
+
 say 'setting up'
-sh scripts/setup.sh || exit
+# shellcheck disable=SC2046,SC2086 # both are words
+sh scripts/setup.sh $(needed_by $parts) || exit
 for part in $parts; do
     run_part "$part"
 done

@@ -125,7 +125,7 @@ static void a_punched_block_is_committed_before_it_is_used_again(void *argument)
         struct held held;
         allocate(arena, &segment, &held, MIB, i);
         require(file_bytes(&segment) >= MIB);
-        rill_port_memory_punch(segment.memory, rill_segment_offset(&segment, held.bytes), MIB);
+        (void)rill_port_memory_punch(segment.memory, rill_segment_offset(&segment, held.bytes), MIB);
         uint64_t commits = segment.commits;
         rill_arena_free(arena, held.bytes, true);
         rill_arena_purge(arena);
