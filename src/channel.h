@@ -83,6 +83,7 @@ struct rill_receiver {
     uint32_t magic;
     uint32_t transport;
     _Atomic uint32_t busy;        /* a thread is inside a call */
+    bool leaving;                 /* packed into a message that is not sent yet: busy too */
     struct rill_core *core;       /* NULL in process */
     rill_object socket;
     const struct rill_source *source; /* how its transport receives, */
@@ -132,6 +133,9 @@ int rill_event_prepare(_Atomic rill_object *event, rill_object *listen);
 bool rill_interrupt_take(_Atomic uint32_t *interrupted, _Atomic rill_object *event);
 void rill_interrupt_clear(_Atomic rill_object *event);
 void rill_interrupt_raise(_Atomic uint32_t *interrupted, _Atomic rill_object *event);
+
+/* Makes a receiver that was inherited over fork this process's own, as its first use does. RILL_EBUSY: another process receives. */
+int rill_receiver_settle(rill_receiver *receiver);
 
 /* Lets go of a receiver: with `closing` the channel ends for its senders at once. */
 void rill_receiver_dispose(rill_receiver *receiver, bool closing);

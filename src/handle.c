@@ -37,6 +37,23 @@ static bool grow(void **array, uint64_t capacity, size_t element)
     return larger != NULL;
 }
 
+int rill_blob_add(struct rill_blob *blob, const void *data, uint64_t size)
+{
+    if (size > RILL_SECTION_MOST || blob->size + size > RILL_SECTION_MOST)
+        return RILL_ENOMEM;
+    if (blob->size + size > blob->capacity) {
+        void *bytes = blob->bytes;
+        if (!grow(&bytes, (blob->size + size) * 2, 1))
+            return RILL_ENOMEM;
+        blob->bytes = bytes;
+        blob->capacity = (blob->size + size) * 2;
+    }
+    if (size)
+        memcpy(blob->bytes + blob->size, data, (size_t)size);
+    blob->size += size;
+    return RILL_OK;
+}
+
 int rill_parcel_describe(struct rill_parcel *parcel, uint32_t kind, uint32_t objects, const void *data, uint64_t bytes)
 {
     struct rill_handle_head head = {.kind = kind, .objects = objects, .bytes = sizeof head + ((bytes + 7) & ~UINT64_C(7))};
@@ -59,24 +76,37 @@ int rill_parcel_describe(struct rill_parcel *parcel, uint32_t kind, uint32_t obj
     return RILL_OK;
 }
 
+static int append(rill_object **list, uint32_t *count, uint32_t *capacity, rill_object object)
+{
+    if (*count == RILL_OBJECTS_MOST)
+        return RILL_EINFLIGHT;
+    if (*count == *capacity) {
+        uint32_t larger = *capacity ? *capacity * 2 : 8;
+        void *objects = *list;
+        if (!grow(&objects, larger, sizeof object))
+            return RILL_ENOMEM;
+        *list = objects;
+        *capacity = larger;
+    }
+    (*list)[(*count)++] = object;
+    return RILL_OK;
+}
+
 int rill_parcel_add_object(struct rill_parcel *parcel, rill_object object)
 {
-    if (parcel->object_count == RILL_OBJECTS_MOST)
-        return RILL_EINFLIGHT;
-    if (parcel->object_count == parcel->object_capacity) {
-        uint32_t larger = parcel->object_capacity ? parcel->object_capacity * 2 : 8;
-        void *objects = parcel->objects;
-        if (!grow(&objects, larger, sizeof *parcel->objects))
-            return RILL_ENOMEM;
-        parcel->objects = objects;
-        parcel->object_capacity = larger;
-    }
-    parcel->objects[parcel->object_count++] = object;
-    return RILL_OK;
+    return append(&parcel->objects, &parcel->object_count, &parcel->object_capacity, object);
+}
+
+int rill_parcel_own_object(struct rill_parcel *parcel, rill_object object)
+{
+    return append(&parcel->owned, &parcel->owned_count, &parcel->owned_capacity, object);
 }
 
 static void free_parcel(struct rill_parcel *parcel)
 {
+    for (uint32_t i = 0; i < parcel->owned_count; i++)
+        rill_port_close(parcel->owned[i]);
+    free(parcel->owned);
     free(parcel->section);
     free(parcel->objects);
     *parcel = (struct rill_parcel){0};

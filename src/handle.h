@@ -36,12 +36,21 @@ struct rill_handle_head {
 
 /* ---- sending ---- */
 
+/* Bytes that grow. Made as {0}; to be freed with free(blob.bytes). */
+struct rill_blob {
+    unsigned char *bytes;
+    uint64_t size, capacity;
+};
+int rill_blob_add(struct rill_blob *blob, const void *data, uint64_t size); /* RILL_ENOMEM: nothing was added */
+
 /* What travels beside a message's bytes. */
 struct rill_parcel {
     unsigned char *section;
     uint64_t section_bytes, section_capacity;
     rill_object *objects; /* borrowed from the handles: sending copies them */
     uint32_t object_count, object_capacity;
+    rill_object *owned; /* some of them, which were made for the way: closed with the parcel */
+    uint32_t owned_count, owned_capacity;
     uint32_t handle_count;
     struct rill_handle *handles;      /* the caller's */
     struct rill_endpoint *through;    /* the sender that it goes through */
@@ -50,6 +59,7 @@ struct rill_parcel {
 /* For `pack`. RILL_ENOMEM: nothing was added. */
 int rill_parcel_describe(struct rill_parcel *parcel, uint32_t kind, uint32_t objects, const void *data, uint64_t bytes);
 int rill_parcel_add_object(struct rill_parcel *parcel, rill_object object);
+int rill_parcel_own_object(struct rill_parcel *parcel, rill_object object); /* the parcel's, only on success */
 
 /* Takes the handles apart. On an error all of them are as before. Then one of _sent and _undo. `through` may be NULL (a program that is started). */
 int rill_parcel_pack(struct rill_parcel *parcel, struct rill_handle *handles, size_t count, struct rill_endpoint *through);

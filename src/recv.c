@@ -47,6 +47,11 @@ static int settle(rill_receiver *receiver)
     return code;
 }
 
+int rill_receiver_settle(rill_receiver *receiver)
+{
+    return settle(receiver);
+}
+
 /* `busy` is not a lock: it finds most cases of two threads in a call, for the price of two plain accesses. */
 static inline int enter(rill_receiver *receiver)
 {

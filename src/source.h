@@ -10,6 +10,9 @@
 
 #include "port.h"
 
+struct rill_parcel; /* handle.h */
+struct rill_blob;
+
 struct rill_source {
     /* Finds the next message, which stays the next until it is taken. RILL_EEMPTY: none is there without asking the system.
      * RILL_EDISCONNECTED: none will come. RILL_EPEER, RILL_EVERSION, RILL_EQUOTA: told once for a lane that was closed. Other errors: try again. */
@@ -30,6 +33,21 @@ struct rill_source {
 
     /* Sleeps until something comes, the event, or the deadline. RILL_OK may be spurious. Counts *slept up if it did sleep. */
     int (*sleep)(void *state, rill_object event, int64_t deadline, uint64_t *slept);
+
+    /* ---- a receiver that moves to another process; NULL: with its state it cannot ----
+     * The socket, the control page and the reader's name travel without these. */
+
+    /* Adds what the state holds: bytes to the blob, objects to the parcel. Nothing changes in the state, for the message may not be sent. RILL_EBUSY,
+     * RILL_ENOMEM …: it stays. */
+    int (*pack)(void *state, struct rill_parcel *parcel, struct rill_blob *blob);
+
+    /* Fills a state that was just made. Everything comes from another process and is checked. On success it keeps the objects that it needs and has set
+     * them to RILL_NO_OBJECT, the others are closed by the caller; on an error it has kept none, and the state is as it was made. RILL_EPEER: it
+     * cannot be like this. Others: try again. */
+    int (*unpack)(void *state, const unsigned char *bytes, uint64_t size, rill_object *objects, uint32_t count);
+
+    /* The other process has it (it may be receiving already): the state is destroyed next, and must leave no trace in what is shared. NULL: nothing to do. */
+    void (*moved)(void *state);
 };
 
 extern const struct rill_source rill_inbox_source;
