@@ -71,7 +71,7 @@ bool rill_port_owner_alive(rill_object memory);
 /* A connection: what is sent on pair[0] is received on pair[1], in whole packets, and the other way. */
 int rill_port_pair(rill_object pair[2]);
 
-#define RILL_PACKET_OBJECTS 4
+#define RILL_PACKET_OBJECTS 253u /* what Linux allows */
 
 struct rill_run_of_bytes {
     const void *data;
@@ -79,7 +79,8 @@ struct rill_run_of_bytes {
 };
 
 /* Sends one packet, of up to two runs of bytes, never empty, with up to RILL_PACKET_OBJECTS objects (copied). Without waiting: RILL_EFULL if there is
- * no room now. If `wait`, sleeps until there is. RILL_EBROKEN: the other side is gone. */
+ * no room now. If `wait`, sleeps until there is. RILL_EBROKEN: the other side is gone. RILL_EINFLIGHT: more objects under way than the system allows this
+ * user. RILL_EDESCRIPTOR: one of them is not open. */
 int rill_port_send(rill_object end, const struct rill_run_of_bytes *runs, unsigned count, const rill_object *objects,
                    unsigned object_count, bool wait);
 
@@ -97,11 +98,19 @@ struct rill_packet {
  * RILL_EINTERRUPTED when `event` (if it is an object) is signalled. RILL_EDISCONNECTED: nothing is left, and nobody is left on the other side. */
 int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet);
 
+/* As rill_port_receive, for a connection that carries objects: they are the caller's, `objects` has room for RILL_PACKET_OBJECTS. It costs a system call
+ * more, so that nothing can be lost: RILL_ENOFD (no handle is left for them), and the packet is still the next one. */
+int rill_port_receive_objects(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet, rill_object *objects,
+                              unsigned *count);
+
 /* As rill_port_receive, but the packet stays the next one. *size is its whole size, also if only `capacity` bytes of it were copied. */
 int rill_port_peek(rill_object end, rill_object event, int64_t deadline, void *data, size_t capacity, size_t *size);
 
-/* Copies the one object of the packet that was peeked at, which stays the next one. RILL_ENOFD: no handle is left for it, nothing is lost. RILL_EPEER: it
- * does not carry one object. */
+/* Copies the objects of the packet that was peeked at, which stays the next one: *count of them, which may be 0. RILL_ENOFD: not enough handles are left,
+ * nothing is lost. RILL_EPEER: it carries more than `capacity`, which is at most RILL_PACKET_OBJECTS. */
+int rill_port_peek_objects(rill_object end, rill_object *objects, unsigned capacity, unsigned *count);
+
+/* The same for a packet of one object. RILL_EPEER: it does not carry one. */
 int rill_port_peek_object(rill_object end, rill_object *object);
 
 /* Throws away the packet that was peeked at. */

@@ -205,6 +205,7 @@ RILL_API int rill_sender_close(rill_sender **sender);
  * RILL_EMSGSIZE  larger than the channel's max_message.
  * RILL_ENOMEM    no memory or address space for the message; try again later.
  * RILL_ENOFD     the first send of a process needs a descriptor, as does the first wait for room needs two.
+ * RILL_EINFLIGHT the first send of a process (or its first wait for room): too many descriptors are under way; again when some have been received.
  * RILL_EAGAIN    the first send of a process (or its first wait for room): the channel's socket is full of other newcomers; try again.
  * RILL_ESYSTEM   see errno. */
 RILL_API int rill_send(rill_sender *sender, const void *data, size_t size);
