@@ -58,6 +58,34 @@ void rill_port_memory_unmap(void *address, uint64_t size);
 
 uint64_t rill_port_memory_total(void); /* bytes of memory in this machine */
 
+/* ---- memory that is shared on purpose: regions ----
+ * `access` is enum rill_access, and kept by the memory itself: whoever opens the object anew is bound by it too. */
+
+/* Memory of `size` bytes (0 is allowed), committed and zero, not sealed yet. */
+int rill_port_share_create(uint64_t size, rill_object *memory);
+
+/* From now on nobody can make it smaller, nor write to it beyond what `access` allows. Mappings made before go on as they are; RILL_EBUSY if
+ * they must not (RILL_ACCESS_CONSTANT). `final`: nothing further can be sealed. */
+int rill_port_share_seal(rill_object memory, uint32_t access, bool final);
+
+/* Duplicates a handle of a user's memory, and sees to it that nobody can make it smaller. RILL_ENOTSUP: it is not such memory. */
+int rill_port_share_hold(rill_object given, rill_object *memory);
+
+/* What its seals say, and whether this handle may be mapped writable where they allow it. RILL_EPEER: it could become smaller, or is not memory of the usual kind. */
+int rill_port_share_check(rill_object memory, uint32_t *access, bool *writable);
+
+/* Maps it from its beginning. */
+int rill_port_share_map(rill_object memory, uint64_t size, bool writable, void **address);
+int rill_port_share_make_writable(void *address, uint64_t size);
+bool rill_port_share_use_huge_pages(void *address, uint64_t size); /* false: the system does not */
+
+/* Writes to it without a mapping. */
+int rill_port_share_write(rill_object memory, uint64_t offset, const void *data, uint64_t size);
+
+/* Copies a file into it, without a mapping. RILL_EBUSY: the file has become smaller than `size`. RILL_ENOTSUP: it cannot be read from. */
+int rill_port_share_source_size(rill_object source, uint64_t *size);
+int rill_port_share_copy(rill_object memory, rill_object source, uint64_t size);
+
 /* ---- owner marks ---- */
 
 /* Marks this process as the owner of a memory object until it dies or closes any handle of the object. Not inherited by fork. */

@@ -26,6 +26,8 @@
 
 #include <rill/rill.h>
 
+#include "port_linux.h"
+
 #ifndef F_SEAL_EXEC
 #define F_SEAL_EXEC 0x0020
 #endif
@@ -58,6 +60,11 @@ static int code_of_errno(int error)
     default:
         return RILL_ESYSTEM;
     }
+}
+
+int rill_port_code_of_errno(int error)
+{
+    return code_of_errno(error);
 }
 
 /* Where a call succeeds, or tells of something usual such as an empty queue, the caller's errno stays as it was. */
@@ -107,6 +114,11 @@ static int create_memfd(void)
         atomic_store_explicit(&refused, true, memory_order_relaxed);
     }
     return memfd_create("rill", flags);
+}
+
+int rill_port_create_memfd(void)
+{
+    return create_memfd();
 }
 
 int rill_port_memory_create(uint64_t size, bool growable, rill_object *memory)
@@ -175,6 +187,11 @@ static bool read_file(const char *path, char *text, size_t capacity)
         return false;
     text[size] = 0;
     return true;
+}
+
+bool rill_port_read_file(const char *path, char *text, size_t capacity)
+{
+    return read_file(path, text, capacity);
 }
 
 static uint64_t kilobytes_of(const char *text, const char *field)
