@@ -23,7 +23,8 @@
  *                +--------+--------+-----+--------+                  +--------+--------
  *
  *   record     header word | ticket, if stamped | payload | padding to 8
- *   header     bits 0..2 kind, bit 3 stamped, bits 8..63 payload bytes; 0 is free, RILL_HEADER_POISON is given up
+ *   header     bits 0..2 kind, bit 3 stamped, bit 4 carries handles, bits 8..63 payload bytes; 0 is free, RILL_HEADER_POISON is given up
+ *   handles    the payload begins with a struct rill_carried; the descriptions of the handles stand in front of the message's bytes (carry.h)
  *   inline     the payload is the message
  *   large      the payload is a struct rill_large: where in the segment the message lies
  *   link       the payload is a struct rill_span: the block in which the ring goes on
@@ -60,6 +61,7 @@ enum rill_kind {
 #define RILL_HEADER_FREE UINT64_C(0)
 #define RILL_HEADER_POISON ((uint64_t)RILL_KIND_POISON)
 #define RILL_HEADER_STAMPED UINT64_C(8)
+#define RILL_HEADER_HANDLES UINT64_C(16)
 #define RILL_HEADER_KIND(word) ((unsigned)((word)&7u))
 #define RILL_HEADER_SIZE(word) ((uint64_t)(word) >> 8)
 #define RILL_HEADER(kind, size) ((uint64_t)(kind) | (uint64_t)(size) << 8)
@@ -79,6 +81,25 @@ struct rill_large {
     uint64_t offset;
     uint64_t size;
     uint64_t capacity; /* of its allocation: what is given back with it */
+};
+
+enum rill_carry_state {
+    RILL_CARRY_PENDING = 0, /* the packet with the objects goes over the channel's socket, behind the commit */
+    RILL_CARRY_SENT = 1,    /* it has gone */
+    RILL_CARRY_SKIPPED = 2, /* it could not be sent: the record is none */
+    RILL_CARRY_DROPPED = 3, /* by the receiver, which took the owner for dead: the record is none */
+    RILL_CARRY_CHAINED = 4, /* the packet lies in the lane's chain of sockets already */
+    RILL_CARRY_EMPTY = 5,   /* the handles need no objects */
+};
+
+/* What the payload of a record with handles begins with. */
+struct rill_carried {
+    _Atomic uint32_t state; /* enum rill_carry_state; owner and receiver write (carry.h) */
+    uint32_t objects;
+    uint32_t handles;
+    uint32_t reserved;
+    uint64_t section; /* bytes of their descriptions, a multiple of 8 */
+    uint64_t number;  /* of the packet, within the lane */
 };
 
 struct rill_page {
@@ -133,7 +154,9 @@ struct rill_lane_header {
     unsigned char reserved2[RILL_LINE_BYTES - 12];
     _Atomic uint64_t consumed; /* bytes of records taken from all rings, free-running: what the queue's limit counts */
     _Atomic uint64_t consumed_messages; /* for statistics only */
-    unsigned char reserved3[RILL_LINE_BYTES - 16];
+    _Atomic uint64_t unpacked; /* packets with objects that were taken from the channel's socket, and from the chain: */
+    _Atomic uint64_t unchained; /* what the owner may have under way is bounded */
+    unsigned char reserved3[RILL_LINE_BYTES - 32];
 
     /* Both write. */
     _Atomic uint64_t returned; /* stack of blocks that the receiver gives back: offset of the top, 0 is empty (returns.h) */
@@ -156,6 +179,7 @@ static_assert(offsetof(struct rill_lane_header, parked) == 1 * RILL_LINE_BYTES, 
 static_assert(offsetof(struct rill_lane_header, consumed) == 2 * RILL_LINE_BYTES, "a line for what changes with every batch");
 static_assert(offsetof(struct rill_lane_header, returned) == 3 * RILL_LINE_BYTES, "a line for what both write");
 static_assert(offsetof(struct rill_lane_header, taken) == 4 * RILL_LINE_BYTES, "a line for the owner");
+static_assert(sizeof(struct rill_carried) == 32 && sizeof(struct rill_carried) % 8 == 0, "what follows it stays aligned");
 static_assert(sizeof(struct rill_ring_control) == RILL_LINE_BYTES, "threads on different rings share no line");
 static_assert(sizeof(struct rill_lane_header) <= RILL_PAGE_BYTES, "the header is the lane's first page");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock inside an atomic would be private to one process");

@@ -110,7 +110,7 @@ static inline bool rill_ring_stay_poisoned(struct rill_ring_writer *writer)
 static inline bool rill_ring_commit(struct rill_ring_writer *writer, unsigned kind, uint64_t size, uint64_t ticket)
 {
     uint64_t length = RILL_HEADER_BYTES + (ticket ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size);
-    uint64_t word = RILL_HEADER(kind, size) | (ticket ? RILL_HEADER_STAMPED : 0);
+    uint64_t word = RILL_HEADER(kind, size) | (ticket ? RILL_HEADER_STAMPED : 0); /* `kind` may have RILL_HEADER_HANDLES in it */
     rill_ring_fetch_ahead(writer->block + writer->position, length);
     atomic_store_explicit(rill_ring_header(writer->block, writer->position + length), RILL_HEADER_FREE, memory_order_relaxed); /* W1 */
     uint64_t found = atomic_exchange_explicit(rill_ring_header(writer->block, writer->position), word, memory_order_seq_cst); /* W2 */
@@ -139,10 +139,11 @@ struct rill_ring_reader {
 /* A record, read once and checked against its block. */
 struct rill_record {
     unsigned kind;
-    uint64_t size;   /* of the payload */
+    uint64_t size;   /* of the payload, without `carried` */
     uint64_t length; /* of the whole record */
     uint64_t ticket; /* 0: not stamped */
-    unsigned char *payload;
+    unsigned char *payload;       /* behind `carried`, */
+    struct rill_carried *carried; /* which is NULL if there are no handles */
 };
 
 /* Starts at a block that lies at `block`. RILL_EPEER: no block can be like this. */
@@ -163,13 +164,21 @@ static inline int rill_ring_parse(const struct rill_ring_reader *reader, uint64_
     record->length = head + rill_ring_padded(record->size);
     record->payload = reader->block + position + head;
     record->ticket = 0;
+    record->carried = NULL;
     if (record->kind == RILL_KIND_LINK)
         return word == RILL_HEADER(RILL_KIND_LINK, sizeof(struct rill_span)) ? RILL_OK : RILL_EPEER;
+    if (word & RILL_HEADER_HANDLES) {
+        if (record->size < sizeof *record->carried)
+            return RILL_EPEER;
+        record->carried = (struct rill_carried *)(void *)record->payload;
+        record->payload += sizeof *record->carried;
+        record->size -= sizeof *record->carried;
+    }
     bool known = record->kind == RILL_KIND_INLINE || (record->kind == RILL_KIND_LARGE && record->size == sizeof(struct rill_large));
     if (!known || room < RILL_LINK_BYTES || record->length > room - RILL_LINK_BYTES)
         return RILL_EPEER;
     if (word & RILL_HEADER_STAMPED) {
-        memcpy(&record->ticket, record->payload - RILL_TICKET_BYTES, sizeof record->ticket);
+        memcpy(&record->ticket, reader->block + position + RILL_HEADER_BYTES, sizeof record->ticket);
         if (record->ticket == 0)
             return RILL_EPEER;
     }

@@ -20,8 +20,6 @@ const struct rill_travel *rill_travel_of(uint32_t kind)
         return &rill_receiver_travel;
     case RILL_HANDLE_DESCRIPTOR:
         return &rill_descriptor_travel;
-    case RILL_HANDLE_REGION:
-        return &rill_region_travel;
     case RILL_HANDLE_OPAQUE:
         return &opaque_travel;
     default:
@@ -287,6 +285,15 @@ static void drop_traveller(struct rill_traveller *traveller)
             rill_port_close(traveller->objects[i]);
     }
     traveller->kind = 0;
+}
+
+void rill_attachment_discard(struct rill_attachment *attachment)
+{
+    if (!attachment)
+        return;
+    for (size_t i = 0; i < attachment->count; i++)
+        attachment->travellers[i].kind = 0;
+    rill_attachment_free(attachment);
 }
 
 void rill_attachment_free(struct rill_attachment *attachment)

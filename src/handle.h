@@ -97,6 +97,9 @@ int rill_attachment_make(const unsigned char *section, uint64_t bytes, const ril
 /* In process: holds copies of what is copied, and what moves itself (the caller's pointers become NULL). On an error nothing changed. */
 int rill_attachment_hold(struct rill_handle *handles, size_t count, struct rill_attachment **attachment);
 
+/* Frees it, and leaves the objects to the caller. NULL is allowed. */
+void rill_attachment_discard(struct rill_attachment *attachment);
+
 /* Closes what was not taken. NULL is allowed. */
 void rill_attachment_free(struct rill_attachment *attachment);
 
@@ -129,7 +132,6 @@ struct rill_travel {
 };
 
 extern const struct rill_travel rill_sender_travel, rill_receiver_travel, rill_descriptor_travel; /* ends.c, move.c */
-extern const struct rill_travel rill_region_travel;                                           /* region.c */
 
 /* The travel of a kind, or NULL if there is none such. RILL_HANDLE_OPAQUE has one too. */
 const struct rill_travel *rill_travel_of(uint32_t kind);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../shm/carry.h"
 #include "../shm/wake.h"
+#include "handle.h"
 #include "message.h"
 #include "packet.h"
 #include "process.h"
@@ -21,7 +23,10 @@
 #define SCAN_AFTER 5u           /* fewer packets of ours never fill a socket, however small its buffer was made */
 #define CHECK_LONE_EVERY 16u    /* sleeps */
 #define CHECKS_EACH 2u          /* owners asked after whenever the socket is asked anyway */
+#define ARRIVALS_MOST 256u      /* packets of objects that may wait for their records; an honest owner's threads have far fewer under way */
+#define DRAINS_MOST 4u          /* looks at the socket for the packet of a record whose owner is gone */
 #define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
+#define PENDING 2               /* internal: the objects of a record have not come yet */
 
 /* ---- faults ---- */
 
@@ -68,6 +73,12 @@ void rill_inlane_release(struct rill_inlane *lane)
         rill_lane_release(lane->own);
     rill_port_close(lane->memory);
     rill_port_close(lane->room_socket);
+    rill_port_close(lane->chain);
+    while (lane->arrivals) {
+        struct rill_arrival *arrival = lane->arrivals;
+        lane->arrivals = arrival->next;
+        rill_arrival_free(arrival);
+    }
     (void)pthread_mutex_destroy(&lane->lock);
     free(lane);
 }
@@ -161,9 +172,24 @@ static void close_rings(struct rill_inlane *lane)
 
 /* ---- lanes, on ---- */
 
+static const struct rill_arrival *find_arrival(const struct rill_inlane *lane, uint64_t number)
+{
+    const struct rill_arrival *found = lane->arrivals;
+    while (found && found->number != number)
+        found = found->next;
+    return found;
+}
+
+/* G1 and G3 of shm/carry.h: may the head that waits for its packet be dealt with? */
+static bool pending_stirs(const struct rill_inring *ring)
+{
+    uint32_t state = rill_carry_state(ring->pending);
+    return (state != RILL_CARRY_PENDING && state != RILL_CARRY_SENT) || find_arrival(ring->lane, ring->pending_number);
+}
+
 static bool ring_stirs(const struct rill_inring *ring)
 {
-    return !ring->given_up && rill_ring_ready(&ring->reader);
+    return !ring->given_up && (ring->pending ? pending_stirs(ring) : rill_ring_ready(&ring->reader));
 }
 
 static void activate(struct rill_inbox *inbox, struct rill_inlane *lane)
@@ -330,6 +356,7 @@ static struct rill_inlane *new_lane(rill_object memory, uint64_t id)
         return NULL;
     lane->memory = memory;
     lane->room_socket = RILL_NO_OBJECT;
+    lane->chain = RILL_NO_OBJECT;
     lane->id = id;
     lane->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
     atomic_init(&lane->references, 1);
@@ -426,22 +453,65 @@ static void publish_all(struct rill_inbox *inbox, bool pause)
 
 /* ---- packets ---- */
 
-static void take_room_socket(struct rill_inbox *inbox, uint64_t id, rill_object socket)
+static struct rill_inlane *lane_of_id(const struct rill_inbox *inbox, uint64_t id)
 {
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
-        struct rill_inlane *lane = inbox->lanes[i];
-        if (lane && lane->id == id) {
-            rill_port_close(lane->room_socket);
-            lane->room_socket = socket;
-            activate(inbox, lane);
-            if (lane->owes_room) {
-                lane->rung_for = 0;
-                publish(inbox, lane);
-            }
-            return;
-        }
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
+        if (inbox->lanes[i] && inbox->lanes[i]->id == id)
+            return inbox->lanes[i];
+    return NULL; /* its owner was refused, or lies */
+}
+
+static void take_room_socket(struct rill_inbox *inbox, struct rill_inlane *lane, rill_object socket)
+{
+    rill_port_close(lane->room_socket);
+    lane->room_socket = socket;
+    activate(inbox, lane);
+    if (lane->owes_room) {
+        lane->rung_for = 0;
+        publish(inbox, lane);
     }
-    rill_port_close(socket); /* its owner was refused, or lies */
+}
+
+static void add_arrival(struct rill_inlane *lane, struct rill_arrival *arrival)
+{
+    arrival->next = lane->arrivals;
+    lane->arrivals = arrival;
+    lane->arrival_count++;
+}
+
+static struct rill_arrival *take_arrival(struct rill_inlane *lane, uint64_t number)
+{
+    struct rill_arrival **link = &lane->arrivals;
+    while (*link && (*link)->number != number)
+        link = &(*link)->next;
+    struct rill_arrival *found = *link;
+    if (found) {
+        *link = found->next;
+        lane->arrival_count--;
+    }
+    return found;
+}
+
+/* The objects of a record, which is in its ring already or was given up. */
+static int handle_objects(struct rill_inbox *inbox, const struct rill_notice *notice)
+{
+    struct rill_inlane *lane = lane_of_id(inbox, notice->word);
+    if (!lane)
+        return RILL_OK; /* dropped with what it carries */
+    struct rill_arrival *arrival;
+    int code = rill_arrival_peek(inbox->socket, notice->number, &arrival);
+    if (code == RILL_EPEER || (code == RILL_OK && lane->arrival_count == ARRIVALS_MOST)) {
+        if (code == RILL_OK)
+            rill_arrival_free(arrival);
+        refuse_lane(inbox, lane, RILL_EPEER);
+        return RILL_OK;
+    }
+    if (code != RILL_OK)
+        return code;
+    add_arrival(lane, arrival);
+    atomic_store_explicit(&lane->header->unpacked, ++lane->unpacked, memory_order_relaxed); /* a bound for the owner, no order with anything */
+    activate(inbox, lane);
+    return RILL_OK;
 }
 
 /* A packet that carries an object. For lack of a handle or of memory it stays, or the object does, and nothing is lost. */
@@ -453,8 +523,14 @@ static int handle_object(struct rill_inbox *inbox, const struct rill_notice *not
         return RILL_OK; /* it carries none, or several: not ours */
     if (code != RILL_OK)
         return code;
-    if (notice->kind == RILL_PACKET_ROOM) {
-        take_room_socket(inbox, notice->word, object);
+    if (notice->kind != RILL_PACKET_LANE) {
+        struct rill_inlane *lane = lane_of_id(inbox, notice->word);
+        if (lane && notice->kind == RILL_PACKET_ROOM)
+            take_room_socket(inbox, lane, object);
+        else if (lane && lane->chain == RILL_NO_OBJECT && rill_port_packets_check(object))
+            lane->chain = object;
+        else
+            rill_port_close(object);
         return RILL_OK;
     }
     code = accept_lane(inbox, object, notice->word);
@@ -471,8 +547,10 @@ static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *not
     int code = RILL_OK;
     if (size != sizeof *notice)
         inbox->unsettled += SCAN_AFTER; /* not ours; and large packets fill a socket sooner */
-    else if (notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM)
+    else if (notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM || notice->kind == RILL_PACKET_CHAIN)
         code = handle_object(inbox, notice);
+    else if (notice->kind == RILL_PACKET_CARRIED)
+        code = handle_objects(inbox, notice);
     else if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1])
         activate(inbox, inbox->lanes[notice->word - 1]);
     if (code != RILL_OK)
@@ -588,6 +666,64 @@ static int absorb(void *state)
 
 /* ---- looking ---- */
 
+static void count_taken(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t length, uint64_t weight);
+
+/* Goes on behind the head of a ring, which is no message: its handles could not be sent. RILL_EPEER: it was none of that. */
+static int pass_over(struct rill_inbox *inbox, struct rill_inring *ring)
+{
+    struct rill_record record;
+    struct rill_large large = {0};
+    ring->pending = NULL;
+    int code = rill_ring_peek(&ring->reader, &record);
+    if (code != RILL_OK || !record.carried)
+        return RILL_EPEER;
+    if (record.kind == RILL_KIND_LARGE) {
+        unsigned char *block;
+        memcpy(&large, record.payload, sizeof large);
+        code = large.offset < RILL_PAGE_BYTES || large.offset % 8 || large.capacity < large.size
+                   ? RILL_EPEER
+                   : lane_at(ring->lane, large.offset, large.capacity, &block);
+        if (code != RILL_OK)
+            return code;
+        rill_inlane_return(ring->lane, large.offset, block, large.capacity);
+    }
+    if (record.ticket)
+        ring->reader.last_ticket = record.ticket;
+    count_taken(inbox, ring, record.length, record.length + large.size);
+    ring->lane->consumed_messages--;
+    return RILL_OK;
+}
+
+/* Is the head of a ring a message that can be delivered? Passes over those that turned out to be none. RILL_EEMPTY: there is nothing, or a link.
+ * PENDING: its packet has not come. */
+static int settle_head(struct rill_inbox *inbox, struct rill_inring *ring)
+{
+    struct rill_record record;
+    ring->pending = NULL;
+    for (unsigned i = 0; i < LOOK_MOST; i++) {
+        int code = rill_ring_peek(&ring->reader, &record);
+        if (code != RILL_OK)
+            return code;
+        if (record.kind == RILL_KIND_LINK)
+            return RILL_EEMPTY;
+        if (!record.carried)
+            return RILL_OK;
+        uint32_t state = rill_carry_state(record.carried);
+        if (state == RILL_CARRY_SKIPPED || state == RILL_CARRY_DROPPED) {
+            code = pass_over(inbox, ring);
+            if (code != RILL_OK)
+                return code;
+            continue;
+        }
+        ring->pending_number = record.carried->number;
+        if ((state != RILL_CARRY_PENDING && state != RILL_CARRY_SENT) || find_arrival(ring->lane, ring->pending_number))
+            return RILL_OK;
+        ring->pending = record.carried;
+        return PENDING;
+    }
+    return RILL_EEMPTY; /* so many: those behind them come at the next look */
+}
+
 /* Goes on to the block that a link names; the one that it leaves goes back to its owner. */
 static int follow_link(struct rill_inring *ring, const struct rill_record *link)
 {
@@ -621,12 +757,39 @@ static int follow_links(struct rill_inring *ring)
     return RILL_OK;
 }
 
+/* Heads that wait for a packet which never came: their owner did not get to send it. G2 of shm/carry.h. False: look once more. */
+static bool drop_pending_heads(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    bool waits = false;
+    for (uint32_t i = 0; i < lane->ring_count; i++)
+        waits = waits || lane->rings[i]->pending;
+    if (!waits)
+        return true;
+    if (lane->drained++ == 0) {
+        (void)take_packets(inbox); /* what the owner sent before it died is there */
+        return false;
+    }
+    for (uint32_t i = 0; i < lane->ring_count; i++) {
+        struct rill_inring *ring = lane->rings[i];
+        bool dropped = !ring->pending || rill_carry_drop((struct rill_carried *)(uintptr_t)ring->pending);
+        if (!dropped && lane->drained <= DRAINS_MOST)
+            return (void)take_packets(inbox), false; /* it is alive, and was faster */
+        ring->given_up = ring->given_up || (!dropped && lane->drained > DRAINS_MOST);
+        if (ring->pending && !ring->given_up && pass_over(inbox, ring) != RILL_OK)
+            ring->given_up = true;
+    }
+    return false;
+}
+
 /* The lane's owner is gone: once its rings are empty they are given up for good. True: it was dropped. */
 static bool finish_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     for (uint32_t i = 0; i < lane->ring_count; i++)
         if (ring_stirs(lane->rings[i]))
             return false;
+    uint32_t number = lane->number;
+    if (!drop_pending_heads(inbox, lane))
+        return inbox->lanes[number - 1] != lane; /* taking packets may have closed it */
     uint32_t rings = atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
     lane->revoked = true;
     if (rings != RILL_RINGS_REVOKED)
@@ -698,8 +861,17 @@ static int collect_ring(struct rill_inbox *inbox, struct rill_inring *ring)
     reader->was_empty = reader->seen == reader->position && !reader->more;
     if (reader->seen == reader->position)
         return RILL_OK;
+    int code = settle_head(inbox, ring);
+    if (code == PENDING) {
+        inbox->pending_seen = true;
+        reader->was_empty = true; /* its send has not returned */
+        return RILL_OK;
+    }
+    if (code == RILL_EEMPTY || (code == RILL_OK && reader->position >= reader->seen))
+        return RILL_OK;
     struct rill_order_entry entry;
-    int code = entry_of(ring, &entry);
+    if (code == RILL_OK)
+        code = entry_of(ring, &entry);
     if (code == RILL_OK)
         rill_order_push(&inbox->order, entry);
     return code;
@@ -712,6 +884,7 @@ static int collect(struct rill_inbox *inbox)
         rings += inbox->active[i]->ring_count;
     int code = rill_order_reserve(&inbox->order, rings);
     inbox->order.count = 0;
+    inbox->pending_seen = false;
     for (uint32_t i = 0; i < inbox->active_count && code == RILL_OK; i++) {
         struct rill_inlane *lane = inbox->active[i];
         for (uint32_t r = 0; r < lane->ring_count && code == RILL_OK; r++)
@@ -727,6 +900,8 @@ static int collect(struct rill_inbox *inbox)
 /* Does the control page tell of packets that have to be taken? One ring alone has no order with others, and is armed only while we sleep. */
 static bool packets_wait(const struct rill_inbox *inbox)
 {
+    if (inbox->pending_seen && atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst) != inbox->rang_seen)
+        return true;
     uint32_t rings = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst);
     return rings != inbox->rings_seen || (rings > 1 && atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst) != inbox->rang_seen);
 }
@@ -791,6 +966,38 @@ static int look(struct rill_inbox *inbox)
 
 /* ---- the next message ---- */
 
+/* The packet with the objects of a record. */
+static int find_objects(struct rill_inlane *lane, uint32_t state, uint64_t number, uint32_t count, struct rill_arrival **arrival)
+{
+    *arrival = (struct rill_arrival *)(uintptr_t)find_arrival(lane, number);
+    while (!*arrival && state == RILL_CARRY_CHAINED) {
+        struct rill_arrival *next;
+        int code = lane->arrival_count < ARRIVALS_MOST ? rill_arrival_from_chain(&lane->chain, &next) : RILL_EPEER;
+        if (code != RILL_OK)
+            return code;
+        add_arrival(lane, next);
+        *arrival = next->number == number ? next : NULL;
+    }
+    return *arrival ? rill_arrival_unpack(*arrival, count) : RILL_EPEER;
+}
+
+/* The same for its handles: record->payload and size are without their descriptions then. RILL_ENOFD, RILL_ENOMEM: nothing is lost. */
+static int examine_handles(struct rill_inbox *inbox, struct rill_inring *ring, struct rill_record *record)
+{
+    struct rill_carried_copy *copy = &inbox->chosen_carried;
+    uint32_t state = rill_carry_state(record->carried);
+    uint32_t objects = record->carried->objects;
+    uint64_t number = record->carried->number;
+    copy->handles = record->carried->handles;
+    copy->section = record->carried->section;
+    copy->descriptions = record->payload;
+    if (copy->section > record->size || copy->section % 8 || copy->section > RILL_SECTION_MOST || (state == RILL_CARRY_EMPTY && objects))
+        return RILL_EPEER;
+    record->payload += copy->section;
+    record->size -= copy->section;
+    return objects ? find_objects(ring->lane, state, number, objects, &copy->arrival) : RILL_OK;
+}
+
 /* Checks a record that describes a message, and finds its bytes. */
 static int examine(struct rill_inbox *inbox, struct rill_inring *ring, struct rill_record *record)
 {
@@ -803,8 +1010,16 @@ static int examine(struct rill_inbox *inbox, struct rill_inring *ring, struct ri
         if (code != RILL_OK)
             return code;
         inbox->chosen_large = large;
+        inbox->chosen_block = record->payload;
         record->size = large.size;
+        inbox->chosen_weight = record->length + large.size;
+    } else {
+        inbox->chosen_weight = record->length;
     }
+    inbox->chosen_carried = (struct rill_carried_copy){0};
+    int code = record->carried ? examine_handles(inbox, ring, record) : RILL_OK;
+    if (code != RILL_OK)
+        return code;
     return record->size > inbox->max_message ? RILL_EQUOTA : RILL_OK;
 }
 
@@ -834,7 +1049,7 @@ static int choose_hot(struct rill_inbox *inbox)
         return LOOK_AGAIN;
     struct rill_record record;
     int code = rill_ring_peek(&ring->reader, &record);
-    if (code != RILL_OK || record.kind == RILL_KIND_LINK || record.ticket)
+    if (code != RILL_OK || record.kind == RILL_KIND_LINK || record.ticket || record.carried)
         return LOOK_AGAIN;
     inbox->hot_left--;
     return choose(inbox, ring);
@@ -873,8 +1088,14 @@ static void reorder(struct rill_inbox *inbox, struct rill_inring *ring)
         return;
     inbox->last_delivered = inbox->order.heap[0].rank > inbox->last_delivered ? inbox->order.heap[0].rank : inbox->last_delivered;
     struct rill_order_entry entry;
-    if (ring->reader.position < ring->reader.seen) {
-        int code = entry_of(ring, &entry);
+    int code = ring->reader.position < ring->reader.seen ? settle_head(inbox, ring) : RILL_EEMPTY;
+    if (code == PENDING) {
+        inbox->pending_seen = true;
+        ring->reader.was_empty = true;
+        rill_order_pop(&inbox->order);
+    } else if (code != RILL_EEMPTY && ring->reader.position < ring->reader.seen) {
+        if (code == RILL_OK)
+            code = entry_of(ring, &entry);
         if (code == RILL_OK)
             rill_order_replace(&inbox->order, entry);
         else
@@ -888,7 +1109,7 @@ static void reorder(struct rill_inbox *inbox, struct rill_inring *ring)
 }
 
 /* Counts a record as taken from its ring. */
-static inline void count_taken(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t length, uint64_t weight)
+static void count_taken(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t length, uint64_t weight)
 {
     struct rill_inlane *lane = ring->lane;
     ring->reader.position += length;
@@ -906,7 +1127,7 @@ static void consume(struct rill_inbox *inbox)
     inbox->chosen = NULL;
     if (record->ticket)
         ring->reader.last_ticket = record->ticket;
-    count_taken(inbox, ring, record->length, rill_record_weight(record->kind, record->length, record->size));
+    count_taken(inbox, ring, record->length, inbox->chosen_weight);
     reorder(inbox, ring);
 }
 
@@ -948,6 +1169,7 @@ static rill_message *message_in_arena(const struct rill_inbox *inbox)
     atomic_fetch_add_explicit(&made->lane->references, 1, memory_order_relaxed);
     made->data = inbox->record.payload;
     made->size = inbox->record.size;
+    made->front = (uint64_t)(inbox->record.payload - inbox->chosen_block);
     made->offset = inbox->chosen_large.offset;
     made->capacity = inbox->chosen_large.capacity;
     made->generation = made->lane->generation;
@@ -961,7 +1183,7 @@ static bool take_in_order(struct rill_inbox *inbox, rill_message **message)
         return false;
     struct rill_inring *ring = inbox->order.heap[0].source;
     struct rill_record record;
-    if (rill_ring_peek(&ring->reader, &record) != RILL_OK || record.kind != RILL_KIND_INLINE || record.size > inbox->max_message)
+    if (rill_ring_peek(&ring->reader, &record) != RILL_OK || record.kind != RILL_KIND_INLINE || record.carried || record.size > inbox->max_message)
         return false;
     rill_message *made = message_from_ring(ring, record.payload, record.size);
     if (!made)
@@ -985,7 +1207,7 @@ bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
     uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
     uint64_t size = RILL_HEADER_SIZE(word);
     uint64_t length = RILL_HEADER_BYTES + rill_ring_padded(size);
-    bool inline_unstamped = (word & (RILL_HEADER_STAMPED | 7)) == RILL_KIND_INLINE;
+    bool inline_unstamped = (word & (RILL_HEADER_STAMPED | RILL_HEADER_HANDLES | 7)) == RILL_KIND_INLINE;
     if (!inline_unstamped || size > RILL_INLINE_MAX || size > inbox->max_message || length > reader->size - reader->position - RILL_LINK_BYTES)
         return false;
     rill_message *made = message_from_ring(ring, reader->block + reader->position + RILL_HEADER_BYTES, size);
@@ -997,13 +1219,49 @@ bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
     return true;
 }
 
+/* The handles of the message that is chosen. Their objects stay the arrival's as well until `keep_handles`. */
+static int make_handles(struct rill_inbox *inbox, struct rill_attachment **attachment)
+{
+    const struct rill_carried_copy *copy = &inbox->chosen_carried;
+    const struct rill_arrival *arrival = copy->arrival;
+    *attachment = NULL;
+    if (!copy->descriptions)
+        return RILL_OK;
+    return rill_attachment_make(copy->descriptions, copy->section, arrival ? arrival->objects : NULL, arrival ? arrival->count : 0, copy->handles,
+                                inbox->chosen->lane, attachment);
+}
+
+/* The message was made, and has the objects; or it was not, and they are closed. */
+static void forget_arrival(struct rill_inbox *inbox, bool made)
+{
+    struct rill_arrival *arrival = inbox->chosen_carried.arrival;
+    if (!arrival)
+        return;
+    (void)take_arrival(inbox->chosen->lane, arrival->number);
+    arrival->count = made ? 0 : arrival->count;
+    rill_arrival_free(arrival);
+    inbox->chosen_carried.arrival = NULL;
+}
+
 static int take(void *state, rill_message **message)
 {
     struct rill_inbox *inbox = state;
     const struct rill_record *record = &inbox->record;
+    struct rill_attachment *attachment;
+    int code = make_handles(inbox, &attachment);
+    if (code == RILL_EPEER) {
+        refuse_lane(inbox, inbox->chosen->lane, code);
+        return next_fault(inbox);
+    }
+    if (code != RILL_OK)
+        return code;
     rill_message *made = record->kind == RILL_KIND_LARGE ? message_in_arena(inbox) : message_from_ring(inbox->chosen, record->payload, record->size);
-    if (!made)
+    if (!made) {
+        rill_attachment_discard(attachment);
         return RILL_ENOMEM;
+    }
+    made->attached = attachment;
+    forget_arrival(inbox, true);
     consume(inbox);
     *message = made;
     return RILL_OK;
@@ -1013,10 +1271,15 @@ static void take_into(void *state, void *buffer)
 {
     struct rill_inbox *inbox = state;
     const struct rill_record *record = &inbox->record;
+    struct rill_attachment *attachment;
     if (record->size)
         memcpy(buffer, record->payload, record->size);
     if (record->kind == RILL_KIND_LARGE)
-        rill_inlane_return(inbox->chosen->lane, inbox->chosen_large.offset, record->payload, inbox->chosen_large.capacity);
+        rill_inlane_return(inbox->chosen->lane, inbox->chosen_large.offset, inbox->chosen_block, inbox->chosen_large.capacity);
+    bool made = make_handles(inbox, &attachment) == RILL_OK;
+    forget_arrival(inbox, made);
+    if (made)
+        rill_attachment_free(attachment); /* nobody takes them */
     consume(inbox);
 }
 

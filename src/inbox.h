@@ -20,6 +20,7 @@
 #include "../shm/returns.h"
 #include "../shm/ring.h"
 #include "../shm/segment.h"
+#include "carry.h"
 #include "lane.h"
 #include "port.h"
 #include "spin.h"
@@ -45,6 +46,8 @@ struct rill_inring {
     struct rill_inlane *lane;
     struct rill_inblock *block; /* that the reader is in; NULL: no memory for one, so nothing of it is lent */
     bool given_up;              /* poisoned by us: nothing more is read */
+    const struct rill_carried *pending; /* its head waits for the packet with its objects; NULL: it does not */
+    uint64_t pending_number;
     uint64_t floor; /* what its head counts as at least, in the order of tickets */
 };
 
@@ -66,6 +69,11 @@ struct rill_inlane {
     uint32_t ring_count;
     bool revoked;                    /* by us */
     uint32_t last_rings;             /* how many there were when the lane was revoked */
+    struct rill_arrival *arrivals;   /* objects that came before their records were looked at */
+    uint32_t arrival_count;
+    rill_object chain;               /* the receiving end of its owner's chain, or RILL_NO_OBJECT */
+    uint64_t unpacked;               /* packets with objects taken from the channel's socket */
+    uint32_t drained;                /* since it is ending: how often all packets have been taken for a record that waits for its own */
     bool owes_room;                  /* its owner is to be rung, but its room socket has not come yet */
     uint64_t consumed, published, rung_for;
     uint64_t consumed_messages;
@@ -74,6 +82,14 @@ struct rill_inlane {
     _Atomic uint32_t dropped;        /* its owner is gone: what is given back is given back to nobody */
     pthread_mutex_t lock;            /* the returner */
     struct rill_returner returner;
+};
+
+/* What a record says of its handles, read once. */
+struct rill_carried_copy {
+    uint32_t handles;
+    uint64_t section;
+    const unsigned char *descriptions;
+    struct rill_arrival *arrival; /* complete; NULL: no objects. Owned by the lane until the message is taken. */
 };
 
 struct rill_inbox {
@@ -92,6 +108,7 @@ struct rill_inbox {
     uint64_t pending_id;
 
     struct rill_order order;   /* the rings with something to deliver at this look */
+    bool pending_seen;         /* at this look the head of some ring waited for its objects */
     uint64_t bound;            /* tickets below this are delivered at this look */
     uint64_t last_delivered;   /* the highest rank so far */
     struct rill_inring *hot;   /* gave an unstamped message last: the next may follow at once */
@@ -99,6 +116,9 @@ struct rill_inbox {
     struct rill_inring *chosen; /* its head is the next message */
     struct rill_record record; /* and this is it */
     struct rill_large chosen_large; /* if it is a large one: where it lies */
+    unsigned char *chosen_block;    /* the start of its allocation */
+    uint64_t chosen_weight;
+    struct rill_carried_copy chosen_carried; /* its handles, if it has some; record.payload and size are without their descriptions */
 
     uint32_t rings_seen, rang_seen; /* of the page, when the socket's packets were last taken */
     uint32_t looks;

@@ -304,18 +304,72 @@ static int prepare(struct rill_lane *lane, struct rill_lane_ring *ring, rill_obj
     return RILL_OK;
 }
 
-static int put_inline(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
-                      uint64_t size)
+/* Where a record's payload goes, and what is in front of the message's bytes. */
+static struct rill_carried *put_carried(unsigned char **payload, const struct rill_parcel *parcel, const struct rill_load *load)
 {
-    uint64_t length, ticket;
-    int code = prepare(lane, ring, socket, size, &length, &ticket);
+    struct rill_carried *carried = (struct rill_carried *)(void *)*payload;
+    atomic_store_explicit(&carried->state, load->state, memory_order_relaxed); /* H1: before the commit */
+    carried->objects = load->count;
+    carried->handles = parcel->handle_count;
+    carried->reserved = 0;
+    carried->section = parcel->section_bytes;
+    carried->number = load->number;
+    *payload += sizeof *carried;
+    return carried;
+}
+
+static unsigned char *put_section(unsigned char *place, const struct rill_parcel *parcel)
+{
+    if (parcel->section_bytes)
+        memcpy(place, parcel->section, (size_t)parcel->section_bytes);
+    return place + parcel->section_bytes;
+}
+
+/* Commits the prepared record. With handles: their packet goes before it or behind it (shm/carry.h). An error of `rill_carry_finish` leaves a record
+ * that is skipped: it counts in the limit until then, but is no message. */
+static int commit(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, struct rill_record *record, struct rill_load *load,
+                  uint64_t message_size)
+{
+    uint64_t flags = record->carried ? RILL_HEADER_HANDLES : 0;
+    uint64_t size = record->size + (record->carried ? sizeof *record->carried : 0);
+    if (!rill_ring_commit(&ring->writer, record->kind | (unsigned)flags, size, record->ticket))
+        return RILL_LANE_REVOKED;
+    uint64_t weight = record->length + (record->kind == RILL_KIND_LARGE ? message_size + (load ? load->section : 0) : 0);
+    int code = record->carried ? rill_carry_finish(lane, socket, load, record->carried) : RILL_OK;
+    if (code == RILL_OK)
+        rill_lane_count_sent(ring, message_size, weight);
+    else
+        rill_lane_count_skipped(ring, weight);
+    return code;
+}
+
+/* Prepares a record with `payload` bytes behind `carried`; then the bytes can be put to record->payload. */
+static int begin(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, uint64_t payload, const struct rill_parcel *parcel,
+                 struct rill_load *load, struct rill_record *record)
+{
+    uint64_t whole = payload + (parcel ? sizeof *record->carried : 0);
+    int code = prepare(lane, ring, socket, whole, &record->length, &record->ticket);
+    if (code == RILL_OK && parcel)
+        code = rill_carry_begin(lane, socket, parcel, load);
     if (code != RILL_OK)
         return code;
-    rill_parts_copy(rill_ring_payload(&ring->writer, ticket), parts, count);
-    if (!rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket))
-        return RILL_LANE_REVOKED;
-    rill_lane_count_sent(ring, size, rill_record_weight(RILL_KIND_INLINE, length, size));
+    record->size = payload;
+    record->payload = rill_ring_payload(&ring->writer, record->ticket);
+    if (parcel)
+        record->carried = put_carried(&record->payload, parcel, load);
     return RILL_OK;
+}
+
+static int put_inline(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
+                      uint64_t size, const struct rill_parcel *parcel, struct rill_load *load)
+{
+    struct rill_record record = {.kind = RILL_KIND_INLINE};
+    int code = begin(lane, ring, socket, size + (parcel ? parcel->section_bytes : 0), parcel, load, &record);
+    if (code != RILL_OK)
+        return code;
+    unsigned char *place = parcel ? put_section(record.payload, parcel) : record.payload;
+    rill_parts_copy(place, parts, count);
+    return commit(lane, ring, socket, &record, load, size);
 }
 
 static void free_large(struct rill_lane *lane, uint64_t offset)
@@ -364,35 +418,40 @@ static int allocate_large(struct rill_lane *lane, rill_object socket, struct ril
 }
 
 static int put_large(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
-                     uint64_t size)
+                     uint64_t size, const struct rill_parcel *parcel, struct rill_load *load)
 {
-    struct rill_large large = {.size = size};
+    struct rill_large large = {.size = size + (parcel ? parcel->section_bytes : 0)};
     unsigned char *block;
     int code = allocate_large(lane, socket, &large, &block);
     if (code != RILL_OK)
         return code;
-    rill_parts_copy(block, parts, count);
-    uint64_t length, ticket;
-    code = prepare(lane, ring, socket, sizeof large, &length, &ticket);
+    rill_parts_copy(parcel ? put_section(block, parcel) : block, parts, count);
+    struct rill_record record = {.kind = RILL_KIND_LARGE};
+    code = begin(lane, ring, socket, sizeof large, parcel, load, &record);
     if (code == RILL_OK) {
-        memcpy(rill_ring_payload(&ring->writer, ticket), &large, sizeof large);
-        if (!rill_ring_commit(&ring->writer, RILL_KIND_LARGE, sizeof large, ticket))
-            code = RILL_LANE_REVOKED;
-    }
-    if (code != RILL_OK)
+        memcpy(record.payload, &large, sizeof large);
+        code = commit(lane, ring, socket, &record, load, size);
+    } else {
         free_large(lane, large.offset);
-    else
-        rill_lane_count_sent(ring, size, rill_record_weight(RILL_KIND_LARGE, length, size));
-    return code;
+        return code;
+    }
+    if (code == RILL_LANE_REVOKED && !record.carried)
+        free_large(lane, large.offset);
+    return code; /* a record that is skipped gives its block back by the receiver, and a lane that was given up takes all with it */
 }
 
 int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
-                  uint64_t size)
+                  uint64_t size, const struct rill_parcel *parcel)
 {
-    if (size <= RILL_INLINE_MAX)
-        return put_inline(lane, ring, socket, parts, count, size);
-    int code = put_large(lane, ring, socket, parts, count, size);
-    return code == RILL_ENOTSUP ? put_inline(lane, ring, socket, parts, count, size) : code;
+    struct rill_load load = {.nested = RILL_NO_OBJECT, .section = parcel ? parcel->section_bytes : 0};
+    int code = RILL_ENOTSUP;
+    if (size + load.section > RILL_INLINE_MAX)
+        code = put_large(lane, ring, socket, parts, count, size, parcel, &load);
+    if (code == RILL_ENOTSUP)
+        code = put_inline(lane, ring, socket, parts, count, size, parcel, &load);
+    if (parcel)
+        rill_carry_end(&load);
+    return code;
 }
 
 /* ---- the receiver ---- */
@@ -415,9 +474,16 @@ uint64_t rill_lane_queued(const struct rill_lane *lane)
 
 static int send_notice(rill_object socket, uint32_t kind, uint64_t word, const rill_object *object)
 {
-    struct rill_notice notice = {.kind = kind, .word = word};
+    struct rill_notice notice = {.kind = kind, .count = object ? 1 : 0, .word = word};
     struct rill_run_of_bytes run = {.data = &notice, .size = sizeof notice};
     return rill_port_send(socket, &run, 1, object, object ? 1 : 0, false);
+}
+
+void rill_lane_rang(struct rill_lane *lane, uint32_t due)
+{
+    atomic_fetch_add_explicit(&lane->page->rang, 1, memory_order_seq_cst); /* C4 of wake.h: behind the packet, before the send returns */
+    if (due)
+        atomic_store_explicit(&lane->rung, due, memory_order_release); /* behind C4: a thread that finds it noted need not ring */
 }
 
 int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t due)
@@ -430,10 +496,7 @@ int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t
     }
     if (code == RILL_EBROKEN)
         return code;
-    atomic_fetch_add_explicit(&lane->page->rang, 1, memory_order_seq_cst); /* C4 of wake.h: behind the packet, before the send returns */
-    if (code != RILL_OK && code != RILL_EFULL)
-        return RILL_OK; /* the message is committed, and the next send rings again */
-    atomic_store_explicit(&lane->rung, due, memory_order_release); /* behind C4: a thread that finds it noted need not ring */
+    rill_lane_rang(lane, code == RILL_OK || code == RILL_EFULL ? due : 0); /* else the message is committed, and the next send rings again */
     return RILL_OK;
 }
 
@@ -569,6 +632,7 @@ static void dispose(struct rill_lane *lane)
     for (size_t i = 0; i < lane->kept_count; i++)
         rill_port_close(lane->kept[i]);
     rill_port_close(lane->room_socket);
+    rill_carrier_close(&lane->carrier);
     free(lane->spare);
     free(lane);
 }
@@ -587,6 +651,7 @@ int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lan
     memset(made, 0, sizeof *made);
     made->page = page;
     made->room_socket = RILL_NO_OBJECT;
+    made->carrier.chain = RILL_NO_OBJECT;
     made->segment.memory = RILL_NO_OBJECT;
     made->keep_bytes = bytes_to_keep(page->limit);
     atomic_init(&made->references, 1);

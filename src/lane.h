@@ -21,6 +21,8 @@
 #include "../shm/layout.h"
 #include "../shm/ring.h"
 #include "../shm/segment.h"
+#include "carry.h"
+#include "handle.h"
 #include "port.h"
 
 /* Messages up to this size lie in the ring; larger ones in the arena, where a receiver can hold each as long as it likes without holding others. */
@@ -70,6 +72,8 @@ struct rill_lane {
     pthread_cond_t room_changed;
     bool room_watched;
     rill_object room_socket; /* RILL_NO_OBJECT until somebody waits */
+
+    struct rill_carrier carrier; /* of handles; under the lock */
 };
 
 /* Makes a lane and announces it on the channel's sending socket. RILL_EAGAIN: the socket is full. RILL_EBROKEN, RILL_ENOMEM, RILL_ENOFD … */
@@ -135,20 +139,35 @@ static inline void rill_lane_count_sent(struct rill_lane_ring *ring, uint64_t si
     rill_lane_raise(&ring->control->sent_bytes, size);
 }
 
-/* Puts one message of `size` bytes, in `count` parts, into a held ring. RILL_LANE_REVOKED, RILL_ENOMEM, RILL_EBROKEN: nothing was sent. */
+/* The same for a record that turned out to be none. */
+static inline void rill_lane_count_skipped(struct rill_lane_ring *ring, uint64_t weight)
+{
+    rill_lane_raise(&ring->sent, weight);
+    rill_lane_raise(&ring->control->sent_weight, weight);
+}
+
+/* Puts one message of `size` bytes, in `count` parts, into a held ring, with the handles of a parcel or without (NULL). RILL_LANE_REVOKED, RILL_ENOMEM,
+ * RILL_EBROKEN, RILL_EINFLIGHT …: nothing was sent. */
 int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
-                  uint64_t size);
+                  uint64_t size, const struct rill_parcel *parcel);
 
 /* What a message of this size will count in the limit if it is sent now. */
-static inline uint64_t rill_lane_weight(const struct rill_lane *lane, uint64_t size)
+static inline uint64_t rill_lane_weight(const struct rill_lane *lane, uint64_t size, const struct rill_parcel *parcel)
 {
     bool stamped = atomic_load_explicit(&lane->page->rings, memory_order_relaxed) > 1;
     uint64_t head = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0);
+    if (parcel) {
+        head += sizeof(struct rill_carried);
+        size += parcel->section_bytes;
+    }
     return size <= RILL_INLINE_MAX ? head + rill_ring_padded(size) : head + sizeof(struct rill_large) + size;
 }
 
 /* Bytes queued by this process. */
 uint64_t rill_lane_queued(const struct rill_lane *lane);
+
+/* Notes that a packet was sent which is a wakeup for the armed number `due` (0: it was not armed). */
+void rill_lane_rang(struct rill_lane *lane, uint32_t due);
 
 /* Rings the receiver, which sleeps. RILL_EBROKEN: it is gone. No other error: what was committed is sent. */
 int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t due);

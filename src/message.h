@@ -21,7 +21,8 @@ struct rill_message {
     uint64_t size;
     struct rill_inblock *block; /* the bytes lie in this block of a ring, which waits for them, */
     struct rill_inlane *lane;   /* or in an allocation of this lane, which goes back to it; both NULL: they are private */
-    uint64_t offset, capacity;  /* of that allocation */
+    uint64_t offset, capacity;  /* of that allocation, */
+    uint64_t front;             /* and what lies in it in front of the bytes */
     struct rill_attachment *attached; /* its handles, or NULL (handle.h) */
     rill_message *next;         /* in a cache or a queue */
     bool small;                 /* has room for RILL_MESSAGE_SMALL_MOST private bytes, so it can be kept for reuse */

@@ -12,12 +12,22 @@ enum rill_packet_kind {
     RILL_PACKET_WAKE = 2, /* an armed lane has committed: word is its number */
     RILL_PACKET_ROOM = 3, /* word is the lane's id, object 0 the end of a socket on which its owner waits for room */
     RILL_PACKET_PIECE = 4, /* socket mode: a piece of a message, or all of it */
+    RILL_PACKET_CARRIED = 5, /* the objects of a record with handles: word is the lane's id, number the record's; `count` objects */
+    RILL_PACKET_CHAIN = 6, /* word is the lane's id, object 0 the receiving end of its chain of sockets for objects */
 };
 
 struct rill_notice {
     uint32_t kind;
-    uint32_t reserved;
+    uint32_t count;
     uint64_t word;
+    uint64_t number;
+};
+
+/* A packet in a lane's chain. The last object may be the next link. */
+struct rill_chained {
+    uint64_t number; /* of the record that it belongs to */
+    uint32_t count;  /* objects of the record */
+    uint32_t links;  /* 1: the object behind them is the receiving end of the socket that the chain goes on with; else 0 */
 };
 
 /* Head of a piece. A sender's pieces of one message follow each other, with pieces of others between them. */

@@ -164,18 +164,19 @@ static int remember(struct rill_endpoint *endpoint, int code)
 }
 
 /* One attempt, without waking the receiver. RILL_LANE_REVOKED: in another lane. */
-static int try_put(struct rill_endpoint *endpoint, struct rill_lane *lane, const struct rill_bytes *parts, size_t count, uint64_t size)
+static int try_put(struct rill_endpoint *endpoint, struct rill_lane *lane, const struct rill_bytes *parts, size_t count, uint64_t size,
+                   const struct rill_parcel *parcel)
 {
     if (is_closed(endpoint))
         return RILL_EBROKEN;
     uint64_t limit = endpoint->core->page->limit;
-    if (limit && !has_room(lane, limit, rill_lane_weight(lane, size)))
+    if (limit && !has_room(lane, limit, rill_lane_weight(lane, size, parcel)))
         return RILL_EFULL;
     struct rill_lane_ring *ring;
     int code = rill_lane_hold(lane, &ring);
     if (code != RILL_OK)
         return code;
-    code = rill_lane_put(lane, ring, endpoint->socket, parts, count, size);
+    code = rill_lane_put(lane, ring, endpoint->socket, parts, count, size, parcel);
     rill_lane_drop(ring);
     return code;
 }
@@ -190,7 +191,8 @@ static int wake(struct rill_endpoint *endpoint, struct rill_lane *lane)
 }
 
 /* Puts one message, in a new lane if the receiver gave up the old one. *used is the lane that it went into, to be woken for. */
-static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline, struct rill_lane **used)
+static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, const struct rill_parcel *parcel,
+               int64_t deadline, struct rill_lane **used)
 {
     for (;;) {
         struct rill_lane *lane;
@@ -198,13 +200,13 @@ static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, s
         if (code != RILL_OK)
             return code;
         *used = lane;
-        code = try_put(endpoint, lane, parts, count, size);
+        code = try_put(endpoint, lane, parts, count, size, parcel);
         if (code == RILL_EFULL && deadline == RILL_NOW && rill_port_peer_gone(endpoint->socket))
             return RILL_EBROKEN; /* a receiver that was killed makes no room */
         if (code == RILL_EFULL && deadline != RILL_NOW) {
             code = wake(endpoint, lane); /* what it did not hear of it cannot make room for */
             if (code == RILL_OK)
-                code = wait_for_room(endpoint, lane, rill_lane_weight(lane, size), deadline);
+                code = wait_for_room(endpoint, lane, rill_lane_weight(lane, size, parcel), deadline);
             if (code == RILL_OK)
                 continue;
         }
@@ -214,10 +216,11 @@ static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, s
     }
 }
 
-static int send_shared(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline)
+static int send_shared(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size,
+                       const struct rill_parcel *parcel, int64_t deadline)
 {
     struct rill_lane *lane;
-    int code = put(endpoint, parts, count, size, deadline, &lane);
+    int code = put(endpoint, parts, count, size, parcel, deadline, &lane);
     return remember(endpoint, code == RILL_OK ? wake(endpoint, lane) : code);
 }
 
@@ -292,7 +295,7 @@ static int dispatch_handles(struct rill_endpoint *endpoint, const struct rill_by
     int code = rill_parcel_pack(&parcel, handles, handle_count, endpoint);
     if (code != RILL_OK)
         return code;
-    code = RILL_ENOTSUP;
+    code = endpoint->transport == RILL_SHM ? send_shared(endpoint, parts, count, size, &parcel, deadline) : RILL_ENOTSUP;
     if (code == RILL_OK)
         rill_parcel_sent(&parcel);
     else
@@ -308,7 +311,7 @@ static int dispatch(struct rill_endpoint *endpoint, const struct rill_bytes *par
         deadline = policy_deadline(endpoint);
     switch (endpoint->transport) {
     case RILL_SHM:
-        return send_shared(endpoint, parts, count, size, deadline);
+        return send_shared(endpoint, parts, count, size, NULL, deadline);
     case RILL_SOCKET:
         return rill_stream_send(endpoint, parts, count, size, deadline);
     default:
@@ -385,7 +388,7 @@ static int send_many_shared(struct rill_endpoint *endpoint, const struct rill_by
     for (*sent = 0; *sent < count && code == RILL_OK;) {
         struct rill_lane *used;
         uint64_t size = messages[*sent].size;
-        code = size > largest(endpoint) ? RILL_EMSGSIZE : put(endpoint, &messages[*sent], 1, size, deadline, &used);
+        code = size > largest(endpoint) ? RILL_EMSGSIZE : put(endpoint, &messages[*sent], 1, size, NULL, deadline, &used);
         if (code == RILL_OK) {
             lane = used;
             ++*sent;
