@@ -20,6 +20,8 @@ const struct rill_travel *rill_travel_of(uint32_t kind)
         return &rill_receiver_travel;
     case RILL_HANDLE_DESCRIPTOR:
         return &rill_descriptor_travel;
+    case RILL_HANDLE_REGION:
+        return &rill_region_travel;
     case RILL_HANDLE_OPAQUE:
         return &opaque_travel;
     default:

@@ -132,6 +132,7 @@ struct rill_travel {
 };
 
 extern const struct rill_travel rill_sender_travel, rill_receiver_travel, rill_descriptor_travel; /* ends.c, move.c */
+extern const struct rill_travel rill_region_travel;                                           /* region.c */
 
 /* The travel of a kind, or NULL if there is none such. RILL_HANDLE_OPAQUE has one too. */
 const struct rill_travel *rill_travel_of(uint32_t kind);

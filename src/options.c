@@ -21,18 +21,25 @@ static bool is_allowed(const struct rill_channel_options *options)
            options->spin <= SPIN_MOST && options->reserved == 0 && options->limit <= SIZE_MAX / 2;
 }
 
+int rill_options_copy(const void *given, void *options, size_t known)
+{
+    memset(options, 0, known);
+    if (given) {
+        size_t size;
+        memcpy(&size, given, sizeof size);
+        if (size < sizeof size || !unknown_part_is_zero(given, size, known))
+            return RILL_EINVAL;
+        memcpy(options, given, size < known ? size : known);
+    }
+    memcpy(options, &known, sizeof known);
+    return RILL_OK;
+}
+
 int rill_options_read(const struct rill_channel_options *given, struct rill_channel_options *options)
 {
-    memset(options, 0, sizeof *options);
-    if (given) {
-        size_t size = given->size;
-        if (size < sizeof given->size || !unknown_part_is_zero(given, size, sizeof *options))
-            return RILL_EINVAL;
-        memcpy(options, given, size < sizeof *options ? size : sizeof *options);
-        if (!is_allowed(options))
-            return RILL_EINVAL;
-    }
-    options->size = sizeof *options;
+    int code = rill_options_copy(given, options, sizeof *options);
+    if (code != RILL_OK || !is_allowed(options))
+        return RILL_EINVAL;
     if (!options->transport)
         options->transport = RILL_SHM;
     if (!options->on_full)

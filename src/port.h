@@ -58,6 +58,34 @@ void rill_port_memory_unmap(void *address, uint64_t size);
 
 uint64_t rill_port_memory_total(void); /* bytes of memory in this machine */
 
+/* ---- memory that is shared on purpose: regions ----
+ * `access` is enum rill_access, and kept by the memory itself: whoever opens the object anew is bound by it too. */
+
+/* Memory of `size` bytes (0 is allowed), committed and zero, not sealed yet. */
+int rill_port_share_create(uint64_t size, rill_object *memory);
+
+/* From now on nobody can make it smaller, nor write to it beyond what `access` allows. Mappings made before go on as they are; RILL_EBUSY if
+ * they must not (RILL_ACCESS_CONSTANT). `final`: nothing further can be sealed. */
+int rill_port_share_seal(rill_object memory, uint32_t access, bool final);
+
+/* Duplicates a handle of a user's memory, and sees to it that nobody can make it smaller. RILL_ENOTSUP: it is not such memory. */
+int rill_port_share_hold(rill_object given, rill_object *memory);
+
+/* What its seals say, and whether this handle may be mapped writable where they allow it. RILL_EPEER: it could become smaller, or is not memory of the usual kind. */
+int rill_port_share_check(rill_object memory, uint32_t *access, bool *writable);
+
+/* Maps it from its beginning. */
+int rill_port_share_map(rill_object memory, uint64_t size, bool writable, void **address);
+int rill_port_share_make_writable(void *address, uint64_t size);
+bool rill_port_share_use_huge_pages(void *address, uint64_t size); /* false: the system does not */
+
+/* Writes to it without a mapping. */
+int rill_port_share_write(rill_object memory, uint64_t offset, const void *data, uint64_t size);
+
+/* Copies a file into it, without a mapping. RILL_EBUSY: the file has become smaller than `size`. RILL_ENOTSUP: it cannot be read from. */
+int rill_port_share_source_size(rill_object source, uint64_t *size);
+int rill_port_share_copy(rill_object memory, rill_object source, uint64_t size);
+
 /* ---- owner marks ---- */
 
 /* Marks this process as the owner of a memory object until it dies or closes any handle of the object. Not inherited by fork. */
@@ -71,7 +99,7 @@ bool rill_port_owner_alive(rill_object memory);
 /* A connection: what is sent on pair[0] is received on pair[1], in whole packets, and the other way. */
 int rill_port_pair(rill_object pair[2]);
 
-#define RILL_PACKET_OBJECTS 253
+#define RILL_PACKET_OBJECTS 253u /* what Linux allows */
 
 struct rill_run_of_bytes {
     const void *data;
@@ -79,7 +107,8 @@ struct rill_run_of_bytes {
 };
 
 /* Sends one packet, of up to two runs of bytes, never empty, with up to RILL_PACKET_OBJECTS objects (copied). Without waiting: RILL_EFULL if there is
- * no room now. If `wait`, sleeps until there is. RILL_EBROKEN: the other side is gone. */
+ * no room now. If `wait`, sleeps until there is. RILL_EBROKEN: the other side is gone. RILL_EINFLIGHT: more objects under way than the system allows this
+ * user. RILL_EDESCRIPTOR: one of them is not open. */
 int rill_port_send(rill_object end, const struct rill_run_of_bytes *runs, unsigned count, const rill_object *objects,
                    unsigned object_count, bool wait);
 
@@ -97,15 +126,20 @@ struct rill_packet {
  * RILL_EINTERRUPTED when `event` (if it is an object) is signalled. RILL_EDISCONNECTED: nothing is left, and nobody is left on the other side. */
 int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet);
 
+/* As rill_port_receive, for a connection that carries objects: they are the caller's, `objects` has room for RILL_PACKET_OBJECTS. It costs a system call
+ * more, so that nothing can be lost: RILL_ENOFD (no handle is left for them), and the packet is still the next one. */
+int rill_port_receive_objects(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet, rill_object *objects,
+                              unsigned *count);
+
 /* As rill_port_receive, but the packet stays the next one. *size is its whole size, also if only `capacity` bytes of it were copied. */
 int rill_port_peek(rill_object end, rill_object event, int64_t deadline, void *data, size_t capacity, size_t *size);
 
-/* Copies the one object of the packet that was peeked at, which stays the next one. RILL_ENOFD: no handle is left for it, nothing is lost. RILL_EPEER: it
- * does not carry one object. */
-int rill_port_peek_object(rill_object end, rill_object *object);
-
-/* The same for up to `capacity` objects: *count may be 0. RILL_ENOFD: not all of them could be had, and none was kept. */
+/* Copies the objects of the packet that was peeked at, which stays the next one: *count of them, which may be 0. RILL_ENOFD: not enough handles are left,
+ * nothing is lost. RILL_EPEER: it carries more than `capacity`, which is at most RILL_PACKET_OBJECTS. */
 int rill_port_peek_objects(rill_object end, rill_object *objects, unsigned capacity, unsigned *count);
+
+/* The same for a packet of one object. RILL_EPEER: it does not carry one. */
+int rill_port_peek_object(rill_object end, rill_object *object);
 
 /* Throws away the packet that was peeked at. */
 void rill_port_drop(rill_object end);

@@ -26,6 +26,8 @@
 
 #include <rill/rill.h>
 
+#include "port_linux.h"
+
 #ifndef F_SEAL_EXEC
 #define F_SEAL_EXEC 0x0020
 #endif
@@ -49,8 +51,6 @@ static int code_of_errno(int error)
         return RILL_ENOFD;
     case ETOOMANYREFS:
         return RILL_EINFLIGHT;
-    case EBADF:
-        return RILL_EDESCRIPTOR;
     case EPIPE:
     case ECONNRESET:
     case ENOTCONN:
@@ -60,6 +60,11 @@ static int code_of_errno(int error)
     default:
         return RILL_ESYSTEM;
     }
+}
+
+int rill_port_code_of_errno(int error)
+{
+    return code_of_errno(error);
 }
 
 /* Where a call succeeds, or tells of something usual such as an empty queue, the caller's errno stays as it was. */
@@ -109,6 +114,11 @@ static int create_memfd(void)
         atomic_store_explicit(&refused, true, memory_order_relaxed);
     }
     return memfd_create("rill", flags);
+}
+
+int rill_port_create_memfd(void)
+{
+    return create_memfd();
 }
 
 int rill_port_memory_create(uint64_t size, bool growable, rill_object *memory)
@@ -177,6 +187,11 @@ static bool read_file(const char *path, char *text, size_t capacity)
         return false;
     text[size] = 0;
     return true;
+}
+
+bool rill_port_read_file(const char *path, char *text, size_t capacity)
+{
+    return read_file(path, text, capacity);
 }
 
 static uint64_t kilobytes_of(const char *text, const char *field)
@@ -317,14 +332,14 @@ int rill_port_pair(rill_object pair[2])
 
 union rights {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int) * RILL_PACKET_OBJECTS)];
+    char bytes[CMSG_SPACE(sizeof(int) * (RILL_PACKET_OBJECTS + 1))]; /* one more: to see that there are too many */
 };
 
 static void attach_objects(struct msghdr *message, union rights *rights, const rill_object *objects, unsigned count)
 {
-    memset(rights, 0, CMSG_SPACE(sizeof(int) * count));
     message->msg_control = rights->bytes;
     message->msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    memset(rights->bytes, 0, message->msg_controllen);
     struct cmsghdr *control = CMSG_FIRSTHDR(message);
     control->cmsg_level = SOL_SOCKET;
     control->cmsg_type = SCM_RIGHTS;
@@ -357,6 +372,8 @@ int rill_port_send(rill_object end, const struct rill_run_of_bytes *runs, unsign
         }
         if (errno == ECONNRESET && !reset)
             reset = true; /* a receiver that was closed with packets unread says this once, then EPIPE */
+        else if (errno == EBADF && object_count)
+            return RILL_EDESCRIPTOR;
         else if (errno != EINTR)
             return code_of_errno(errno);
     }
@@ -443,11 +460,17 @@ static int receive_until(rill_object end, rill_object event, int64_t deadline, i
     }
 }
 
+static struct msghdr receive_into(struct rill_packet *packet, struct iovec parts[2])
+{
+    parts[0] = (struct iovec){.iov_base = packet->data[0], .iov_len = packet->capacity[0]};
+    parts[1] = (struct iovec){.iov_base = packet->data[1], .iov_len = packet->capacity[1]};
+    return (struct msghdr){.msg_iov = parts, .msg_iovlen = packet->capacity[1] ? 2 : 1};
+}
+
 int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet)
 {
-    struct iovec parts[2] = {{.iov_base = packet->data[0], .iov_len = packet->capacity[0]},
-                             {.iov_base = packet->data[1], .iov_len = packet->capacity[1]}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = packet->capacity[1] ? 2 : 1};
+    struct iovec parts[2];
+    struct msghdr message = receive_into(packet, parts);
     int code = receive_until(end, event, deadline, 0, &message, &packet->size);
     bool plain = message.msg_iovlen == 1;
     packet->truncated = code == RILL_OK && (plain ? packet->size > packet->capacity[0] : (message.msg_flags & MSG_TRUNC) != 0);
@@ -461,7 +484,7 @@ int rill_port_peek(rill_object end, rill_object event, int64_t deadline, void *d
     return receive_until(end, event, deadline, MSG_PEEK, &message, size);
 }
 
-/* Keeps up to `capacity` objects, closes the others; gives how many there were. */
+/* Keeps up to `capacity` objects, closes the others. How many there were. */
 static unsigned detach_objects(struct msghdr *message, rill_object *objects, unsigned capacity)
 {
     unsigned count = 0;
@@ -469,22 +492,31 @@ static unsigned detach_objects(struct msghdr *message, rill_object *objects, uns
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
         size_t held = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < held; i++, count++) {
+        for (size_t i = 0; i < held; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
             if (count < capacity)
                 objects[count] = fd;
             else
                 rill_port_close(fd);
+            count++;
         }
     }
     return count;
 }
 
-static void close_objects(const rill_object *objects, unsigned count)
+/* The objects of a packet that was received with MSG_PEEK. There was room for one more than `capacity`: so fewer, with others left out, means that the
+ * process has no descriptors for them. */
+static int claim_objects(struct msghdr *message, rill_object *objects, unsigned capacity, unsigned *count)
 {
-    for (unsigned i = 0; i < count; i++)
+    unsigned held = detach_objects(message, objects, capacity);
+    if (held <= capacity && !(message->msg_flags & MSG_CTRUNC)) {
+        *count = held;
+        return RILL_OK;
+    }
+    for (unsigned i = 0; i < held && i < capacity; i++)
         rill_port_close(objects[i]);
+    return held > capacity ? RILL_EPEER : RILL_ENOFD;
 }
 
 int rill_port_peek_objects(rill_object end, rill_object *objects, unsigned capacity, unsigned *count)
@@ -493,27 +525,39 @@ int rill_port_peek_objects(rill_object end, rill_object *objects, unsigned capac
     size_t size;
     union rights rights;
     struct iovec part = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights.bytes};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = rights.bytes,
+                             .msg_controllen = CMSG_SPACE(sizeof(int) * (capacity + 1))};
     int code = receive_once(end, MSG_PEEK | MSG_DONTWAIT, &message, &size);
-    if (code != RILL_OK)
-        return code;
-    unsigned held = detach_objects(&message, objects, capacity);
-    if (held <= capacity && !(message.msg_flags & MSG_CTRUNC)) {
-        *count = held;
-        return RILL_OK;
-    }
-    close_objects(objects, held < capacity ? held : capacity);
-    return message.msg_flags & MSG_CTRUNC ? RILL_ENOFD : RILL_EPEER; /* the buffer has room for whatever a packet can carry */
+    return code == RILL_OK ? claim_objects(&message, objects, capacity, count) : code;
 }
 
 int rill_port_peek_object(rill_object end, rill_object *object)
 {
-    rill_object first;
+    rill_object only;
     unsigned count;
-    int code = rill_port_peek_objects(end, &first, 1, &count);
-    if (code == RILL_OK && count == 1)
-        *object = first;
-    return code == RILL_OK && count == 0 ? RILL_EPEER : code;
+    int code = rill_port_peek_objects(end, &only, 1, &count);
+    if (code != RILL_OK || count == 0)
+        return code == RILL_OK ? RILL_EPEER : code;
+    *object = only;
+    return RILL_OK;
+}
+
+int rill_port_receive_objects(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet, rill_object *objects,
+                              unsigned *count)
+{
+    struct iovec parts[2];
+    union rights rights;
+    struct msghdr message = receive_into(packet, parts);
+    message.msg_control = rights.bytes;
+    message.msg_controllen = sizeof rights.bytes;
+    int code = receive_until(end, event, deadline, MSG_PEEK, &message, &packet->size);
+    if (code == RILL_OK)
+        code = claim_objects(&message, objects, RILL_PACKET_OBJECTS, count);
+    if (code != RILL_OK)
+        return code;
+    packet->truncated = (message.msg_flags & MSG_TRUNC) != 0;
+    rill_port_drop(end);
+    return RILL_OK;
 }
 
 void rill_port_drop(rill_object end)

@@ -205,6 +205,7 @@ RILL_API int rill_sender_close(rill_sender **sender);
  * RILL_EMSGSIZE  larger than the channel's max_message.
  * RILL_ENOMEM    no memory or address space for the message; try again later.
  * RILL_ENOFD     the first send of a process needs a descriptor, as does the first wait for room needs two.
+ * RILL_EINFLIGHT the first send of a process (or its first wait for room): too many descriptors are under way; again when some have been received.
  * RILL_EAGAIN    the first send of a process (or its first wait for room): the channel's socket is full of other newcomers; try again.
  * RILL_ESYSTEM   see errno. */
 RILL_API int rill_send(rill_sender *sender, const void *data, size_t size);
@@ -375,6 +376,78 @@ RILL_API int rill_opaque_close(rill_opaque **opaque);
 
 /* Closes whatever a handle holds (a descriptor too) and clears it. Returns 0, or RILL_EINVAL. */
 RILL_API int rill_handle_close(struct rill_handle *handle);
+
+/* ---------------------------------------------------------------- regions
+ *
+ * A region is shared memory of a fixed size with a life of its own: it may be sent any number of times, to any number of channels (as
+ * RILL_HANDLE_REGION), and lives until the last holder in any process has closed it, or died. Its memory never becomes smaller under a reader,
+ * whatever a holder does. All holders see the same bytes; rill orders nothing between them but by the messages that they send one another. */
+
+/* Who may write. It is a property of the memory itself, kept by the system: no holder can get around it by opening the memory anew. */
+enum rill_access {
+    RILL_ACCESS_SHARED = 1,    /* every holder (the default) */
+    RILL_ACCESS_READ_ONLY = 2, /* the maker, with its clones and the children that it forks; nobody who received it, not even the maker when it gets it back */
+    RILL_ACCESS_CONSTANT = 3,  /* nobody, ever again: whoever checks the bytes may then rely on them */
+};
+
+struct rill_region_options {
+    size_t size;         /* sizeof(struct rill_region_options) */
+    uint32_t access;     /* enum rill_access; 0: RILL_ACCESS_SHARED */
+    uint32_t huge_pages; /* 1: ask the system for huge pages; without them where it has none (see rill_region_huge_pages) */
+    uint32_t copy;       /* for rill_region_open. 1: what cannot be held in place is copied */
+    uint32_t reserved;   /* 0 */
+};
+
+/* Makes a region of `size` bytes, 0 allowed: zeros, a copy of `data`, or every byte `value`. options may be NULL. Its memory is taken at once, so that
+ * touching it cannot fail. Any thread; does not block; system calls. Costs one descriptor and one mapping.
+ * RILL_EINVAL   a NULL, an option out of range, a size above SIZE_MAX / 2.
+ * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   nothing was made. */
+RILL_API int rill_region_make(size_t size, const struct rill_region_options *options, rill_region **region);
+RILL_API int rill_region_make_from(const void *data, size_t size, const struct rill_region_options *options, rill_region **region);
+RILL_API int rill_region_make_filled(unsigned char value, size_t size, const struct rill_region_options *options, rill_region **region);
+
+/* Makes a region of a file descriptor's memory, from its beginning to the size that it has now. The descriptor stays the caller's. A memfd that is sealed
+ * against shrinking, or lets itself be sealed so (MFD_ALLOW_SEALING), is taken in place, and sealed; also against writing, as `access` asks. Anything
+ * else (a file, POSIX shared memory, a memfd of huge pages) may become smaller under its readers and kill them: it is refused, or copied with `copy`.
+ * RILL_EDESCRIPTOR  not an open descriptor.
+ * RILL_ENOTSUP      it cannot be held in place (and if copying was asked for: it cannot be read either).
+ * RILL_EBUSY        RILL_ACCESS_CONSTANT for memory that is mapped writable somewhere; or the file became smaller while it was copied.
+ * RILL_EINVAL, RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   as above. */
+RILL_API int rill_region_open(int descriptor, const struct rill_region_options *options, rill_region **region);
+
+/* Gives another holder of the same region in this process, to be closed as well. Costs no descriptor. Any thread; no system call. RILL_ENOMEM. */
+RILL_API int rill_region_clone(rill_region *region, rill_region **clone);
+
+/* Closes a region; its bytes may not be used after the last clone here is closed. Any thread. Returns 0, or RILL_EINVAL (not a region). */
+RILL_API int rill_region_close(rill_region **region);
+
+/* Its size in bytes; 0 for what is no region. Any thread; no system call. */
+RILL_API size_t rill_region_size(const rill_region *region);
+
+/* Its bytes, aligned to a page. Other holders may change them at any time, unless it is constant. Never NULL, also for 0 bytes; NULL only for what is no
+ * region. Any thread; no system call. */
+RILL_API const void *rill_region_data(const rill_region *region);
+
+/* The same place, to write to. A region that was received is mapped read-only until somebody asks this. Any thread; a system call the first time.
+ * RILL_EREADONLY  its access does not allow it here.
+ * RILL_ENOMEM, RILL_ESYSTEM   it stays read-only. */
+RILL_API int rill_region_data_mutable(rill_region *region, void **data);
+
+/* enum rill_access, or RILL_EINVAL. */
+RILL_API int rill_region_access(const rill_region *region);
+
+/* 1 if the system was asked for huge pages and agreed, 0 if not. It uses them where it finds any. RILL_EINVAL: not a region. */
+RILL_API int rill_region_huge_pages(const rill_region *region);
+
+/* 1 if both have the same size and bytes, 0 if not, RILL_EINVAL if one is no region. */
+RILL_API int rill_region_equal(const rill_region *one, const rill_region *other);
+
+/* Gives a descriptor of the memory (close-on-exec, the caller's), for other libraries to map. RILL_ENOFD. */
+RILL_API int rill_region_descriptor(const rill_region *region, int *descriptor);
+
+/* rill_message_take for a region. One that could become smaller is refused: RILL_EPEER. Its sender may not have taken memory for all of it; then reading
+ * takes it, as reading a hole of a file does. */
+RILL_API int rill_message_take_region(rill_message *message, size_t index, rill_region **region);
 
 /* ---------------------------------------------------------------- ends that a started program inherits */
 
