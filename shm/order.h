@@ -11,23 +11,34 @@
  *   receiver T1  read ticket: the bound           seq_cst
  *            T2  read rings and rang              seq_cst; changed since the packets were taken last (read before they were): take
  *                                                 them; they name new lanes and lanes that rang. With one ring `rang` decides nothing.
- *            T3  look at every ring that is not armed, once
- *            T4  deliver what was seen: unstamped first, then in the order of tickets, while they are below the bound
+ *            T3  look at the head of every ring that is not armed, once
+ *            T4  deliver heads, unstamped first, then in the order of tickets, while they are below the bound; what follows in the ring of one that
+ *                was delivered is its next head. A ring that has none is not asked again before the next T3.
  *
  * Why: let A return before B is called, B be seen at T3 and be delivered.
  *   - B has a ticket below the bound. B drew it (S3) after A returned, hence after A's commit, and before T1. So at T3 A is there to
  *     be seen: its ring was counted and its lane announced before A's commit, so T2 learns of them, and if its lane was armed, A rang and counted that
  *     before it returned, and T2 learns of that. A is unstamped, or its ticket is lower than B's: it goes first.
  *   - B is unstamped. Then it read rings == 1 (S2) after A's ring had been counted: it is the same ring.
- * A record that becomes visible after T3 waits for the next look, even if its ticket is below the bound: what precedes it may have been committed
- * behind T3's back in a ring already looked at. A bound that is read after T3 fails in the same way. A ticket whose owner died or is slow blocks nobody:
- * nothing waits for "the next" ticket.
+ * It does not matter whether B was there at T3 or came later: what precedes it was there. A bound that is read after T3 fails: what precedes B may have
+ * been committed behind T3's back in a ring already looked at. A ticket whose owner died or is slow blocks nobody: nothing waits for "the next" ticket.
+ *
+ * Rings that never run empty. Without more, a ring that is always full of unstamped records or low tickets would hold back all others for ever. So each
+ * ring has a floor, and its head counts as at least that:
+ *   F1  a ring that has no head at T3 or T4: the floor becomes the T1 of this look
+ *   F2  a ring is marked, now and then: T1 is kept, then the bytes of memory behind its lane are asked for. When more bytes than that have been taken from
+ *       it, its floor becomes the T1 of the mark, and it is marked again.
+ * Why that spoils no order: whatever counts as a floor T was committed after T was read. In F1 nothing was there; in F2 all that was there has been
+ * taken, since it lay in that memory. So if A returned before B was called and B is in another ring, B's ticket is not below A's floor: it was drawn later.
+ * It is above A's ticket as well. Hence A counts as no more than B does, and where they are equal the ticket decides.
+ * Why it bounds the wait: a head with ticket t is behind such a ring only until that has been marked once after t was drawn and has delivered what it can
+ * hold then, at most twice the memory of its lane (or 16 MiB twice, where that is more).
  *
  * The counter is shared by all senders, so one that means harm can spoil the order between senders, but nothing else:
  *   - A sender never goes back: it uses the larger of what it drew and its ring's last ticket + 1. Tickets that do not rise in a ring are its lane's fault.
  *   - A visible ticket that is not below the counter, read again: the counter was tampered with. Then the lowest is delivered after a look that
  *     changed nothing.
- *   - A head counts as at least the last ticket delivered + 1 where its ring was seen empty before, so low tickets cannot hold back the others for ever.
+ *   - A floor counts only up to the counter as read at T1, so that one that was read while the counter stood too high does no harm for long.
  */
 #ifndef RILL_SHM_ORDER_H
 #define RILL_SHM_ORDER_H
@@ -66,7 +77,7 @@ static inline void rill_order_count_ring(struct rill_page *page)
 /* ---- the receiver: a heap of the rings that have something to deliver ---- */
 
 struct rill_order_entry {
-    uint64_t rank;   /* what it counts as */
+    uint64_t rank;   /* what it counts as: its ticket, or its ring's floor */
     uint64_t ticket; /* what it says: decides between equal ranks */
     void *source;
 };

@@ -24,23 +24,7 @@ int rill_ring_open(struct rill_ring_reader *reader, struct rill_span span, unsig
     reader->offset = span.offset;
     reader->size = span.size;
     reader->position = 0;
-    reader->seen = 0;
     return RILL_OK;
-}
-
-void rill_ring_look(struct rill_ring_reader *reader, unsigned most)
-{
-    uint64_t position = reader->position;
-    struct rill_record record;
-    int code = RILL_OK;
-    for (unsigned count = 0; count < most; count++) {
-        code = rill_ring_parse(reader, position, &record);
-        if (code != RILL_OK || record.kind == RILL_KIND_LINK)
-            break;
-        position += record.length;
-    }
-    reader->seen = position;
-    reader->more = code != RILL_EEMPTY;
 }
 
 bool rill_ring_poison(struct rill_ring_reader *reader)

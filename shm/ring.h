@@ -131,9 +131,6 @@ struct rill_ring_reader {
     uint64_t size;
     uint64_t position; /* of the next header to read; there is always room for a link behind it */
     uint64_t last_ticket;
-    uint64_t seen;  /* records that begin before this position were there at the last look */
-    bool more;      /* there may have been more than that look counted */
-    bool was_empty; /* everything seen at the look before has been taken, and there was no more */
 };
 
 /* A record, read once and checked against its block. */
@@ -202,9 +199,6 @@ static inline bool rill_ring_ready(const struct rill_ring_reader *reader)
 {
     return atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_seq_cst) != RILL_HEADER_FREE; /* R1 */
 }
-
-/* Looks how far the ring reaches now, at most `most` records and not beyond a link, and notes it in `seen` and `more`. */
-void rill_ring_look(struct rill_ring_reader *reader, unsigned most);
 
 /* Gives the ring up if it is empty: nothing can be committed to it any more. False: there is a record to take first. */
 bool rill_ring_poison(struct rill_ring_reader *reader);

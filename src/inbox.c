@@ -12,8 +12,9 @@
 #include "process.h"
 #include "source.h"
 
-#define HOT_RUN 512             /* messages from one ring before the others are looked at */
-#define LOOK_MOST 64            /* records of a ring counted at one look */
+#define SKIPS_MOST 64u          /* records that are none passed over at one look */
+#define RUN_MOST 512u           /* messages delivered before everything is looked at again */
+#define OLD_LEAST ((uint64_t)16 << 20) /* bytes: a ring is marked again no sooner, which asks the system */
 #define LINKS_MOST 8            /* links of a ring followed at one look: a hostile one could go round for ever */
 #define PUBLISH_EVERY ((uint64_t)64 << 10)
 #define PINNED_MOST ((uint64_t)4 << 20) /* bytes of a lane's blocks held by messages read in place: beyond, they are copied */
@@ -694,34 +695,33 @@ static int pass_over(struct rill_inbox *inbox, struct rill_inring *ring)
     return RILL_OK;
 }
 
-/* Is the head of a ring a message that can be delivered? Passes over those that turned out to be none. RILL_EEMPTY: there is nothing, or a link.
- * PENDING: its packet has not come. */
-static int settle_head(struct rill_inbox *inbox, struct rill_inring *ring)
+/* The head of a ring, if it is a message that can be delivered. Passes over those that turned out to be none. RILL_EEMPTY: there is nothing. PENDING: its
+ * packet has not come. LOOK_AGAIN: a link, to be followed first. */
+static int settle_head(struct rill_inbox *inbox, struct rill_inring *ring, struct rill_record *head)
 {
-    struct rill_record record;
     ring->pending = NULL;
-    for (unsigned i = 0; i < LOOK_MOST; i++) {
-        int code = rill_ring_peek(&ring->reader, &record);
+    for (unsigned i = 0; i < SKIPS_MOST; i++) {
+        int code = rill_ring_peek(&ring->reader, head);
         if (code != RILL_OK)
             return code;
-        if (record.kind == RILL_KIND_LINK)
-            return RILL_EEMPTY;
-        if (!record.carried)
+        if (head->kind == RILL_KIND_LINK)
+            return LOOK_AGAIN;
+        if (!head->carried)
             return RILL_OK;
-        uint32_t state = rill_carry_state(record.carried);
+        uint32_t state = rill_carry_state(head->carried);
         if (state == RILL_CARRY_SKIPPED || state == RILL_CARRY_DROPPED) {
             code = pass_over(inbox, ring);
             if (code != RILL_OK)
                 return code;
             continue;
         }
-        ring->pending_number = record.carried->number;
+        ring->pending_number = head->carried->number;
         if ((state != RILL_CARRY_PENDING && state != RILL_CARRY_SENT) || find_arrival(ring->lane, ring->pending_number))
             return RILL_OK;
-        ring->pending = record.carried;
+        ring->pending = head->carried;
         return PENDING;
     }
-    return RILL_EEMPTY; /* so many: those behind them come at the next look */
+    return LOOK_AGAIN; /* so many: those behind them come at the next look */
 }
 
 /* Goes on to the block that a link names; the one that it leaves goes back to its owner. */
@@ -836,45 +836,60 @@ static int update_lanes(struct rill_inbox *inbox)
     return RILL_OK;
 }
 
-/* The entry of a ring's head in the order. RILL_EPEER: its tickets do not rise. */
-static int entry_of(struct rill_inring *ring, struct rill_order_entry *entry)
+/* The entry of a ring's head in the order. As settle_head. RILL_EPEER: its tickets do not rise. */
+static int entry_of(struct rill_inbox *inbox, struct rill_inring *ring, struct rill_order_entry *entry)
 {
-    struct rill_record record;
-    int code = rill_ring_peek(&ring->reader, &record);
-    if (code != RILL_OK || record.kind == RILL_KIND_LINK)
-        return RILL_EPEER; /* it was a message when it was looked at */
-    if (record.ticket && record.ticket <= ring->reader.last_ticket)
+    struct rill_record head;
+    int code = settle_head(inbox, ring, &head);
+    if (code != RILL_OK)
+        return code;
+    if (head.ticket && head.ticket <= ring->reader.last_ticket)
         return RILL_EPEER;
-    uint64_t rank = record.ticket && record.ticket < ring->floor ? ring->floor : record.ticket;
-    *entry = (struct rill_order_entry){.rank = rank, .ticket = record.ticket, .source = ring};
+    uint64_t floor = ring->floor < inbox->drawn ? ring->floor : inbox->drawn;
+    *entry = (struct rill_order_entry){.rank = head.ticket < floor ? floor : head.ticket, .ticket = head.ticket, .source = ring};
     return RILL_OK;
+}
+
+static void raise_floor(struct rill_inring *ring, uint64_t floor)
+{
+    if (ring->floor < floor)
+        ring->floor = floor;
+}
+
+/* F2 of order.h: has it delivered all that can have been in it when it was marked? Then it is marked again. */
+static void mark_ring(const struct rill_inbox *inbox, struct rill_inring *ring)
+{
+    if (ring->passed <= ring->old)
+        return;
+    raise_floor(ring, ring->mark);
+    ring->mark = inbox->drawn;
+    ring->passed = 0;
+    const struct rill_inlane *lane = ring->lane;
+    if (rill_port_memory_used(lane->own ? lane->own->segment.memory : lane->memory, &ring->old) != RILL_OK)
+        ring->old = UINT64_MAX;
+    if (ring->old < OLD_LEAST)
+        ring->old = OLD_LEAST;
+}
+
+/* F1: it has no head. One whose packet has not come is none, its send has not returned. */
+static void note_empty(struct rill_inbox *inbox, struct rill_inring *ring, int code)
+{
+    inbox->pending_seen = inbox->pending_seen || code == PENDING;
+    raise_floor(ring, inbox->drawn);
 }
 
 static int collect_ring(struct rill_inbox *inbox, struct rill_inring *ring)
 {
-    struct rill_ring_reader *reader = &ring->reader;
     if (ring->given_up)
         return RILL_OK;
-    if (reader->was_empty)
-        ring->floor = inbox->last_delivered + 1;
-    rill_ring_look(reader, LOOK_MOST);
-    reader->was_empty = reader->seen == reader->position && !reader->more;
-    if (reader->seen == reader->position)
-        return RILL_OK;
-    int code = settle_head(inbox, ring);
-    if (code == PENDING) {
-        inbox->pending_seen = true;
-        reader->was_empty = true; /* its send has not returned */
-        return RILL_OK;
-    }
-    if (code == RILL_EEMPTY || (code == RILL_OK && reader->position >= reader->seen))
-        return RILL_OK;
+    mark_ring(inbox, ring);
     struct rill_order_entry entry;
-    if (code == RILL_OK)
-        code = entry_of(ring, &entry);
+    int code = entry_of(inbox, ring, &entry);
     if (code == RILL_OK)
         rill_order_push(&inbox->order, entry);
-    return code;
+    else if (code == RILL_EEMPTY || code == PENDING)
+        note_empty(inbox, ring, code);
+    return code < 0 && code != RILL_EEMPTY ? code : RILL_OK;
 }
 
 static int collect(struct rill_inbox *inbox)
@@ -909,7 +924,9 @@ static bool packets_wait(const struct rill_inbox *inbox)
 /* One look at everything that is not armed: T1 to T3 of order.h. RILL_EEMPTY: nothing. */
 static int look_once(struct rill_inbox *inbox)
 {
-    inbox->bound = atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst); /* T1 */
+    inbox->drawn = atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst); /* T1 */
+    inbox->bound = inbox->drawn;
+    inbox->run_left = RUN_MOST;
     bool stirred = packets_wait(inbox); /* T2 */
     bool routine = ++inbox->looks % ABSORB_EVERY == 0;
     if ((stirred || routine) && !inbox->disconnected) {
@@ -930,7 +947,7 @@ static void note_hot(struct rill_inbox *inbox)
 {
     bool alone = inbox->order.count == 1 && inbox->order.heap[0].ticket == 0;
     inbox->hot = alone ? inbox->order.heap[0].source : NULL;
-    inbox->hot_left = HOT_RUN;
+    inbox->hot_left = RUN_MOST;
     if (alone)
         inbox->order.count = 0;
 }
@@ -1081,31 +1098,23 @@ static uint64_t size_of_next(const void *state)
     return inbox->record.size;
 }
 
-/* T4: the ring whose head was delivered goes on with what was seen of it. */
-static void reorder(struct rill_inbox *inbox, struct rill_inring *ring)
+/* T4: the ring whose head was delivered goes on with the next. */
+static void reorder(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t weight)
 {
     if (inbox->order.count == 0 || inbox->order.heap[0].source != ring)
         return;
-    inbox->last_delivered = inbox->order.heap[0].rank > inbox->last_delivered ? inbox->order.heap[0].rank : inbox->last_delivered;
+    ring->passed += weight;
     struct rill_order_entry entry;
-    int code = ring->reader.position < ring->reader.seen ? settle_head(inbox, ring) : RILL_EEMPTY;
-    if (code == PENDING) {
-        inbox->pending_seen = true;
-        ring->reader.was_empty = true;
+    int code = --inbox->run_left ? entry_of(inbox, ring, &entry) : LOOK_AGAIN;
+    if (code == RILL_OK)
+        rill_order_replace(&inbox->order, entry);
+    else if (code == RILL_EEMPTY || code == PENDING) {
+        note_empty(inbox, ring, code);
         rill_order_pop(&inbox->order);
-    } else if (code != RILL_EEMPTY && ring->reader.position < ring->reader.seen) {
-        if (code == RILL_OK)
-            code = entry_of(ring, &entry);
-        if (code == RILL_OK)
-            rill_order_replace(&inbox->order, entry);
-        else
-            refuse_lane(inbox, ring->lane, code);
-    } else if (ring->reader.more) {
-        inbox->order.count = 0; /* what follows in this ring may precede what others hold */
-    } else {
-        ring->reader.was_empty = true;
-        rill_order_pop(&inbox->order);
-    }
+    } else if (is_fault(code))
+        refuse_lane(inbox, ring->lane, code);
+    else
+        inbox->order.count = 0;
 }
 
 /* Counts a record as taken from its ring. */
@@ -1128,7 +1137,7 @@ static void consume(struct rill_inbox *inbox)
     if (record->ticket)
         ring->reader.last_ticket = record->ticket;
     count_taken(inbox, ring, record->length, inbox->chosen_weight);
-    reorder(inbox, ring);
+    reorder(inbox, ring, inbox->chosen_weight);
 }
 
 /* A message whose bytes stay in the ring's block until it is closed. NULL: it has to be copied, because too much is held in this way already. */
@@ -1192,7 +1201,7 @@ static bool take_in_order(struct rill_inbox *inbox, rill_message **message)
     if (record.ticket)
         ring->reader.last_ticket = record.ticket;
     count_taken(inbox, ring, record.length, record.length);
-    reorder(inbox, ring);
+    reorder(inbox, ring, record.length);
     return true;
 }
 

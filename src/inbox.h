@@ -48,7 +48,9 @@ struct rill_inring {
     bool given_up;              /* poisoned by us: nothing more is read */
     const struct rill_carried *pending; /* its head waits for the packet with its objects; NULL: it does not */
     uint64_t pending_number;
-    uint64_t floor; /* what its head counts as at least, in the order of tickets */
+    uint64_t floor;             /* what its head counts as at least, in the order of tickets (order.h, on rings that never run empty) */
+    uint64_t mark;              /* the counter when it was marked last */
+    uint64_t passed, old;       /* bytes taken since in the order of tickets, and how many of them can have been there */
 };
 
 /* A lane as its receiver sees it. */
@@ -109,8 +111,9 @@ struct rill_inbox {
 
     struct rill_order order;   /* the rings with something to deliver at this look */
     bool pending_seen;         /* at this look the head of some ring waited for its objects */
-    uint64_t bound;            /* tickets below this are delivered at this look */
-    uint64_t last_delivered;   /* the highest rank so far */
+    uint64_t drawn;            /* the counter before this look */
+    uint64_t bound;            /* tickets below this are delivered: the same, if the counter can be believed */
+    uint32_t run_left;         /* how many, before everything is looked at again */
     struct rill_inring *hot;   /* gave an unstamped message last: the next may follow at once */
     uint32_t hot_left;         /* how many, before the others are looked at */
     struct rill_inring *chosen; /* its head is the next message */

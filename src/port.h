@@ -48,6 +48,9 @@ int rill_port_memory_grow(rill_object memory, uint64_t size);
 /* After this, touching the range cannot fail for lack of memory. RILL_ENOMEM where there is none, before the system starts to kill for it (best effort). */
 int rill_port_memory_commit(rill_object memory, uint64_t offset, uint64_t size);
 
+/* The bytes of memory that the object takes, of which a peer may be the owner. */
+int rill_port_memory_used(rill_object memory, uint64_t *bytes);
+
 /* Gives the range's memory back to the system; it reads as zero and is not committed. False: all is as it was, which harms nobody who does not
  * need the zeros. */
 bool rill_port_memory_punch(rill_object memory, uint64_t offset, uint64_t size);

@@ -158,6 +158,15 @@ int rill_port_memory_size(rill_object memory, uint64_t *size)
     return RILL_OK;
 }
 
+int rill_port_memory_used(rill_object memory, uint64_t *bytes)
+{
+    struct stat status;
+    if (fstat(memory, &status) != 0)
+        return code_of_errno(errno);
+    *bytes = (uint64_t)status.st_blocks * 512;
+    return RILL_OK;
+}
+
 int rill_port_memory_grow(rill_object memory, uint64_t size)
 {
     if (size > INT64_MAX)

@@ -633,6 +633,44 @@ static void a_lane_that_is_handed_back_uses_up_no_descriptors(void *argument)
 
 /* ---------------------------------------------------------------- the control page */
 
+/* The forged ring never runs empty: it goes round its pages and stays some records ahead of the receiver. */
+static void keep_full(struct forged *forged, uint64_t received, uint64_t *forged_count, bool with_tickets)
+{
+    static const unsigned char payload[3000];
+    while (*forged_count < received + 4) {
+        uint64_t next = 1 + (uint64_t)(forged->writer.block - forged_at(forged, 0)) / PAGE % (FORGED_PAGES - 1);
+        ++*forged_count;
+        forge_record(forged, RILL_KIND_INLINE, payload, sizeof payload, with_tickets ? *forged_count : 0);
+        require(rill_ring_link(&forged->writer, (struct rill_span){.offset = next * PAGE, .size = PAGE}, forged_at(forged, next * PAGE)));
+    }
+}
+
+static bool without_tickets = false, with_low_tickets = true;
+
+static void a_ring_that_never_runs_empty_holds_nobody_back_for_ever(void *argument)
+{
+    const bool *with_tickets = argument;
+    struct scene scene = open_scene(NULL);
+    struct forged forged = forge(scene.tx);
+    uint64_t count = 0;
+    atomic_store(&scene.tx->endpoint->core->page->ticket, UINT64_C(1) << 32); /* the hostile tickets are all lower */
+    announce_lane(scene.tx, &forged);
+    send_honest(&scene, 1);
+    for (unsigned round = 0; round < 3; round++) {
+        size_t others = scene.others;
+        send_honest(&scene, 200);
+        while (scene.received < scene.sent) {
+            rill_message *message = NULL;
+            keep_full(&forged, scene.others, &count, *with_tickets);
+            require_ok(rill_try_recv(scene.rx, &message));
+            take_in(&scene, &message);
+            require((scene.others - others) * 3000 < 40 * MIB); /* twice 16 MiB, and what is counted otherwise */
+        }
+    }
+    rill_segment_close(&forged.segment);
+    close_scene(&scene);
+}
+
 static void the_ticket_counter_may_be_set_to_anything(void *argument)
 {
     (void)argument;
@@ -1115,6 +1153,8 @@ int main(void)
         {"objects in the last packet are closed", objects_in_the_last_packet_are_closed, NULL, 0},
         {"a lane that is handed back uses up no descriptors", a_lane_that_is_handed_back_uses_up_no_descriptors, NULL, 0},
         
+        {"a full ring without tickets holds nobody back for ever", a_ring_that_never_runs_empty_holds_nobody_back_for_ever, &without_tickets, 0},
+        {"a full ring of low tickets holds nobody back for ever", a_ring_that_never_runs_empty_holds_nobody_back_for_ever, &with_low_tickets, 0},
         {"the ticket counter may be set to anything", the_ticket_counter_may_be_set_to_anything, NULL, 0},
         {"the counts of rings and wakeups may be set to anything", the_counts_of_rings_and_wakeups_may_be_set_to_anything, NULL, 0},
         

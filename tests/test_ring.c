@@ -176,8 +176,6 @@ static void require_refused(uint64_t word)
     struct rill_ring_reader reader = read_from(memory.block);
     test_note = (long long)word;
     require_code(RILL_EPEER, peek(&reader));
-    rill_ring_look(&reader, 64);
-    require_equal(0, reader.seen);
     unguard(&memory);
 }
 
@@ -247,8 +245,6 @@ static void read_all(struct rill_ring_reader *reader)
 {
     struct rill_record record = {0};
     unsigned sum = 0;
-    rill_ring_look(reader, 64);
-    require(reader->seen <= reader->size - RILL_LINK_BYTES);
     while (rill_ring_peek(reader, &record) == RILL_OK) {
         for (uint64_t i = 0; i < record.size; i++)
             sum += record.payload[i];
@@ -281,46 +277,6 @@ static void no_bytes_lead_the_reader_out_of_its_block(void *argument)
         read_all(&reader);
     }
     unguard(&memory);
-}
-
-/* ---------------------------------------------------------------- looking */
-
-static void a_look_counts_what_is_there_and_not_what_comes_later(void *argument)
-{
-    (void)argument;
-    struct guarded memory = guard();
-    struct rill_ring_writer writer = write_to(memory.block);
-    struct rill_ring_reader reader = read_from(memory.block);
-    rill_ring_look(&reader, 64);
-    require_equal(0, reader.seen);
-    require(!reader.more);
-    commit_number(&writer, 1, 0);
-    commit_number(&writer, 2, 9);
-    rill_ring_look(&reader, 64);
-    commit_number(&writer, 3, 0);
-    require_equal(16 + 24, reader.seen);
-    require(!reader.more);
-    unguard(&memory);
-}
-
-static void a_look_ends_at_its_measure_and_at_a_link_and_says_that_there_is_more(void *argument)
-{
-    (void)argument;
-    struct guarded memory = guard(), next = guard();
-    struct rill_ring_writer writer = write_to(memory.block);
-    struct rill_ring_reader reader = read_from(memory.block);
-    for (uint64_t i = 0; i < 10; i++)
-        commit_number(&writer, i, 0);
-    rill_ring_look(&reader, 4);
-    require_equal(4 * 16, reader.seen);
-    require(reader.more);
-    require(rill_ring_link(&writer, (struct rill_span){.offset = 2 * BLOCK, .size = BLOCK}, next.block));
-    commit_number(&writer, 10, 0);
-    rill_ring_look(&reader, 64);
-    require_equal(10 * 16, reader.seen);
-    require(reader.more);
-    unguard(&memory);
-    unguard(&next);
 }
 
 /* ---------------------------------------------------------------- giving up */
@@ -411,8 +367,6 @@ int main(void)
         {"a stamp of zero is refused", a_stamp_of_zero_is_refused, NULL, 0},
         {"a block that no owner hands out is refused", a_block_that_no_owner_hands_out_is_refused, NULL, 0},
         {"no bytes lead the reader out of its block", no_bytes_lead_the_reader_out_of_its_block, NULL, 0},
-        {"a look counts what is there and not what comes later", a_look_counts_what_is_there_and_not_what_comes_later, NULL, 0},
-        {"a look ends at its measure and at a link, and says that there is more", a_look_ends_at_its_measure_and_at_a_link_and_says_that_there_is_more, NULL, 0},
         {"an empty ring that is given up takes no further record", an_empty_ring_that_is_given_up_takes_no_further_record, NULL, 0},
         {"a ring that is given up cannot be linked", a_ring_that_is_given_up_cannot_be_linked, NULL, 0},
         {"of a commit and giving up exactly one succeeds", of_a_commit_and_giving_up_exactly_one_succeeds, NULL, 0},
