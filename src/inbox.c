@@ -55,7 +55,7 @@ static bool is_fault(int code)
 
 /* ---- lanes ---- */
 
-static int lane_at(struct rill_inlane *lane, uint64_t offset, uint64_t size, unsigned char **pointer)
+int rill_inlane_at(struct rill_inlane *lane, uint64_t offset, uint64_t size, unsigned char **pointer)
 {
     if (!lane->own)
         return rill_view_at(&lane->view, offset, size, pointer);
@@ -95,27 +95,58 @@ static void punch(struct rill_inlane *lane, uint64_t offset, uint64_t size, bool
         (void)rill_port_memory_punch(lane->own ? lane->own->segment.memory : lane->memory, first, last - first);
 }
 
-void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
+/* Under the lane's lock. */
+void rill_inlane_return_locked(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
 {
-    if (size < RILL_RETURN_BYTES_MIN || offset % 8)
+    if (size < RILL_RETURN_BYTES_MIN || offset % 8 || atomic_load_explicit(&lane->dropped, memory_order_relaxed))
         return; /* no block of ours is like this: let its owner miss it */
-    (void)pthread_mutex_lock(&lane->lock);
-    if (!atomic_load_explicit(&lane->dropped, memory_order_relaxed)) {
-        bool punched = rill_return_wants_punch(&lane->returner, lane->header, size);
-        if (punched && rill_return_hold(&lane->returner, offset)) {
-            punch(lane, offset, size, false);
-        } else {
-            if (punched)
-                punch(lane, offset, size, true);
-            rill_return_push(&lane->returner, lane->header, offset, block, size, punched);
-        }
+    bool punched = rill_return_wants_punch(&lane->returner, lane->header, size);
+    if (punched && rill_return_hold(&lane->returner, offset)) {
+        punch(lane, offset, size, false);
+    } else {
+        if (punched)
+            punch(lane, offset, size, true);
+        rill_return_push(&lane->returner, lane->header, offset, block, size, punched);
     }
+}
+
+static void give_back(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    rill_inlane_return_locked(lane, offset, block, size);
     (void)pthread_mutex_unlock(&lane->lock);
+}
+
+static void link_message(struct rill_inlane *lane, rill_message *message)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    message->previous = NULL;
+    message->next = lane->lent;
+    if (lane->lent)
+        lane->lent->previous = message;
+    lane->lent = message;
+    (void)pthread_mutex_unlock(&lane->lock);
+}
+
+void rill_inlane_close_message(rill_message *message)
+{
+    struct rill_inlane *lane = message->lane;
+    (void)pthread_mutex_lock(&lane->lock);
+    if (message->next)
+        message->next->previous = message->previous;
+    if (message->previous)
+        message->previous->next = message->next;
+    else
+        lane->lent = message->next;
+    if (message->offset) /* else it became a private copy, and its allocation went back then */
+        rill_inlane_return_locked(lane, message->offset, (unsigned char *)(uintptr_t)message->data - message->front, message->capacity);
+    (void)pthread_mutex_unlock(&lane->lock);
+    rill_inlane_release(lane);
 }
 
 /* ---- blocks of rings ---- */
 
-static struct rill_inblock *enter_block(struct rill_inlane *lane, struct rill_span span, unsigned char *base)
+struct rill_inblock *rill_inblock_enter(struct rill_inlane *lane, struct rill_span span, unsigned char *base)
 {
     struct rill_inblock *block = malloc(sizeof *block);
     if (!block)
@@ -126,14 +157,34 @@ static struct rill_inblock *enter_block(struct rill_inlane *lane, struct rill_sp
     block->offset = span.offset;
     block->size = span.size;
     block->base = base;
-    atomic_fetch_add_explicit(&lane->references, 1, memory_order_relaxed);
+    block->mapped = block->kept = false;
+    rill_inlane_reference(lane);
+    (void)pthread_mutex_lock(&lane->lock);
+    block->previous = NULL;
+    block->next = lane->blocks;
+    if (lane->blocks)
+        lane->blocks->previous = block;
+    lane->blocks = block;
+    (void)pthread_mutex_unlock(&lane->lock);
     return block;
 }
 
 static void free_block(struct rill_inblock *block)
 {
-    rill_inlane_return(block->lane, block->offset, block->base, block->size);
-    rill_inlane_release(block->lane);
+    struct rill_inlane *lane = block->lane;
+    (void)pthread_mutex_lock(&lane->lock);
+    if (block->next)
+        block->next->previous = block->previous;
+    if (block->previous)
+        block->previous->next = block->next;
+    else
+        lane->blocks = block->next;
+    if (!block->kept)
+        rill_inlane_return_locked(lane, block->offset, block->base, block->size);
+    (void)pthread_mutex_unlock(&lane->lock);
+    if (block->mapped)
+        rill_port_memory_unmap(block->base, block->size);
+    rill_inlane_release(lane);
     free(block);
 }
 
@@ -150,10 +201,14 @@ static void leave_block(struct rill_inring *ring)
 {
     struct rill_inblock *block = ring->block;
     ring->block = NULL;
-    if (!block) {
-        rill_inlane_return(ring->lane, ring->reader.offset, ring->reader.block, ring->reader.size);
-        return;
-    }
+    if (block)
+        rill_inblock_leave(block);
+    else
+        give_back(ring->lane, ring->reader.offset, ring->reader.block, ring->reader.size);
+}
+
+void rill_inblock_leave(struct rill_inblock *block)
+{
     atomic_fetch_add_explicit(&block->lane->pinned, block->size, memory_order_relaxed); /* before K2: whoever frees it subtracts */
     uint32_t ours = RILL_INBLOCK_BIAS - block->lent;
     if (atomic_fetch_sub_explicit(&block->references, ours, memory_order_acq_rel) != ours) /* K2 */
@@ -253,7 +308,7 @@ static int open_rings(struct rill_inlane *lane, uint32_t count)
             return RILL_ENOMEM;
         struct rill_span first = lane->header->ring[lane->ring_count].first;
         unsigned char *block;
-        int code = lane_at(lane, first.offset, first.size, &block);
+        int code = rill_inlane_at(lane, first.offset, first.size, &block);
         if (code == RILL_OK)
             code = rill_ring_open(&ring->reader, first, block);
         if (code != RILL_OK) {
@@ -261,13 +316,32 @@ static int open_rings(struct rill_inlane *lane, uint32_t count)
             return code;
         }
         ring->lane = lane;
-        ring->block = enter_block(lane, first, block);
+        ring->block = rill_inblock_enter(lane, first, block);
         lane->rings[lane->ring_count++] = ring;
     }
     return RILL_OK;
 }
 
 /* ---- announcements ---- */
+
+static int grow_slots(struct rill_inbox *inbox, uint32_t larger)
+{
+    struct rill_inlane **active = realloc(inbox->active, larger * sizeof(struct rill_inlane *));
+    if (active)
+        inbox->active = active;
+    struct rill_inlane **lanes = active ? realloc(inbox->lanes, larger * sizeof(struct rill_inlane *)) : NULL;
+    if (!lanes)
+        return RILL_ENOMEM;
+    memset(lanes + inbox->lane_capacity, 0, (larger - inbox->lane_capacity) * sizeof *lanes);
+    inbox->lanes = lanes;
+    inbox->lane_capacity = larger;
+    return RILL_OK;
+}
+
+int rill_inbox_reserve_number(struct rill_inbox *inbox, uint32_t number)
+{
+    return number <= inbox->lane_capacity ? RILL_OK : grow_slots(inbox, number);
+}
 
 static int reserve_slot(struct rill_inbox *inbox, uint32_t *slot)
 {
@@ -277,18 +351,8 @@ static int reserve_slot(struct rill_inbox *inbox, uint32_t *slot)
             return RILL_OK;
         }
     }
-    uint32_t larger = inbox->lane_capacity ? inbox->lane_capacity * 2 : 4;
-    struct rill_inlane **active = realloc(inbox->active, larger * sizeof(struct rill_inlane *));
-    if (active)
-        inbox->active = active;
-    struct rill_inlane **lanes = active ? realloc(inbox->lanes, larger * sizeof(struct rill_inlane *)) : NULL;
-    if (!lanes)
-        return RILL_ENOMEM;
-    memset(lanes + inbox->lane_capacity, 0, (larger - inbox->lane_capacity) * sizeof *lanes);
-    inbox->lanes = lanes;
     *slot = inbox->lane_capacity;
-    inbox->lane_capacity = larger;
-    return RILL_OK;
+    return grow_slots(inbox, inbox->lane_capacity ? inbox->lane_capacity * 2 : 4);
 }
 
 static int check_header(const struct rill_lane_header *header, const struct rill_page *page)
@@ -300,14 +364,14 @@ static int check_header(const struct rill_lane_header *header, const struct rill
     return header->id[0] == page->id[0] && header->id[1] == page->id[1] ? RILL_OK : RILL_EPEER;
 }
 
-static int map_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
+int rill_inlane_map(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     int code = RILL_OK;
     if (!lane->own)
         code = rill_view_open(&lane->view, lane->memory, inbox->max_lane_bytes);
     unsigned char *start = NULL;
     if (code == RILL_OK)
-        code = lane_at(lane, 0, RILL_PAGE_BYTES, &start);
+        code = rill_inlane_at(lane, 0, RILL_PAGE_BYTES, &start);
     if (code != RILL_OK)
         return code;
     lane->header = (struct rill_lane_header *)(void *)start;
@@ -346,7 +410,7 @@ static void share_idle_bytes(struct rill_inbox *inbox)
     }
 }
 
-static struct rill_inlane *new_lane(rill_object memory, uint64_t id)
+struct rill_inlane *rill_inlane_make(rill_object memory, uint64_t id)
 {
     struct rill_inlane *lane = calloc(1, sizeof *lane);
     if (lane && pthread_mutex_init(&lane->lock, NULL) != 0) {
@@ -364,12 +428,21 @@ static struct rill_inlane *new_lane(rill_object memory, uint64_t id)
     return lane;
 }
 
+void rill_inbox_add_lane(struct rill_inbox *inbox, struct rill_inlane *lane, uint32_t number)
+{
+    lane->number = number;
+    inbox->lanes[number - 1] = lane;
+    inbox->lane_count++;
+    share_idle_bytes(inbox);
+    activate(inbox, lane);
+}
+
 /* Takes the memory over, unless the result is a shortage (not a fault). */
 static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id)
 {
     uint32_t slot;
     int code = reserve_slot(inbox, &slot);
-    struct rill_inlane *lane = code == RILL_OK ? new_lane(memory, id) : NULL;
+    struct rill_inlane *lane = code == RILL_OK ? rill_inlane_make(memory, id) : NULL;
     if (!lane)
         return RILL_ENOMEM;
     code = rill_port_memory_check(memory, true);
@@ -381,7 +454,7 @@ static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id
         code = RILL_EQUOTA;
     lane->own = rill_own_find(&lane->identity);
     if (code == RILL_OK)
-        code = map_lane(inbox, lane);
+        code = rill_inlane_map(inbox, lane);
     if (code == RILL_OK)
         code = open_rings(lane, atomic_load_explicit(&lane->header->rings, memory_order_seq_cst));
     if (code != RILL_OK && !is_fault(code))
@@ -390,7 +463,7 @@ static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id
         rill_lane_keep(lane->own, memory);
         lane->memory = RILL_NO_OBJECT;
     }
-    if (code == RILL_EQUOTA && lane->header == NULL && map_lane(inbox, lane) == RILL_OK) {
+    if (code == RILL_EQUOTA && lane->header == NULL && rill_inlane_map(inbox, lane) == RILL_OK) {
         atomic_store_explicit(&lane->header->refused, code, memory_order_relaxed); /* so that its owner learns of it */
     }
     if (code != RILL_OK) {
@@ -401,12 +474,8 @@ static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id
         rill_inlane_release(lane);
         return is_fault(code) ? RILL_OK : code;
     }
-    lane->number = slot + 1;
-    inbox->lanes[slot] = lane;
-    inbox->lane_count++;
-    share_idle_bytes(inbox);
-    atomic_store_explicit(&lane->header->number, lane->number, memory_order_relaxed); /* before the first arming, which orders it */
-    activate(inbox, lane);
+    atomic_store_explicit(&lane->header->number, slot + 1, memory_order_relaxed); /* before the first arming, which orders it */
+    rill_inbox_add_lane(inbox, lane, slot + 1);
     return RILL_OK;
 }
 
@@ -450,6 +519,11 @@ static void publish_all(struct rill_inbox *inbox, bool pause)
         if (unpublished && (pause || asleep || unpublished >= inbox->page_limit / 16))
             publish(inbox, lane);
     }
+}
+
+void rill_inbox_publish_all(struct rill_inbox *inbox)
+{
+    publish_all(inbox, true);
 }
 
 /* ---- packets ---- */
@@ -683,10 +757,10 @@ static int pass_over(struct rill_inbox *inbox, struct rill_inring *ring)
         memcpy(&large, record.payload, sizeof large);
         code = large.offset < RILL_PAGE_BYTES || large.offset % 8 || large.capacity < large.size
                    ? RILL_EPEER
-                   : lane_at(ring->lane, large.offset, large.capacity, &block);
+                   : rill_inlane_at(ring->lane, large.offset, large.capacity, &block);
         if (code != RILL_OK)
             return code;
-        rill_inlane_return(ring->lane, large.offset, block, large.capacity);
+        give_back(ring->lane, large.offset, block, large.capacity);
     }
     if (record.ticket)
         ring->reader.last_ticket = record.ticket;
@@ -730,7 +804,7 @@ static int follow_link(struct rill_inring *ring, const struct rill_record *link)
     struct rill_span span;
     memcpy(&span, link->payload, sizeof span);
     unsigned char *block;
-    int code = lane_at(ring->lane, span.offset, span.size, &block);
+    int code = rill_inlane_at(ring->lane, span.offset, span.size, &block);
     if (code != RILL_OK)
         return code;
     struct rill_ring_reader next = ring->reader;
@@ -739,7 +813,7 @@ static int follow_link(struct rill_inring *ring, const struct rill_record *link)
         return code;
     leave_block(ring);
     ring->reader = next;
-    ring->block = enter_block(ring->lane, span, block);
+    ring->block = rill_inblock_enter(ring->lane, span, block);
     return RILL_OK;
 }
 
@@ -1023,7 +1097,7 @@ static int examine(struct rill_inbox *inbox, struct rill_inring *ring, struct ri
         memcpy(&large, record->payload, sizeof large);
         if (large.offset < RILL_PAGE_BYTES || large.offset % 8 || large.size == 0 || large.capacity < large.size)
             return RILL_EPEER;
-        int code = lane_at(ring->lane, large.offset, large.capacity, &record->payload);
+        int code = rill_inlane_at(ring->lane, large.offset, large.capacity, &record->payload);
         if (code != RILL_OK)
             return code;
         inbox->chosen_large = large;
@@ -1175,13 +1249,14 @@ static rill_message *message_in_arena(const struct rill_inbox *inbox)
     if (!made)
         return NULL;
     made->lane = inbox->chosen->lane;
-    atomic_fetch_add_explicit(&made->lane->references, 1, memory_order_relaxed);
+    rill_inlane_reference(made->lane);
     made->data = inbox->record.payload;
     made->size = inbox->record.size;
     made->front = (uint64_t)(inbox->record.payload - inbox->chosen_block);
     made->offset = inbox->chosen_large.offset;
     made->capacity = inbox->chosen_large.capacity;
     made->generation = made->lane->generation;
+    link_message(made->lane, made);
     return made;
 }
 
@@ -1284,7 +1359,7 @@ static void take_into(void *state, void *buffer)
     if (record->size)
         memcpy(buffer, record->payload, record->size);
     if (record->kind == RILL_KIND_LARGE)
-        rill_inlane_return(inbox->chosen->lane, inbox->chosen_large.offset, inbox->chosen_block, inbox->chosen_large.capacity);
+        give_back(inbox->chosen->lane, inbox->chosen_large.offset, inbox->chosen_block, inbox->chosen_large.capacity);
     bool made = make_handles(inbox, &attachment) == RILL_OK;
     forget_arrival(inbox, made);
     if (made)
@@ -1378,6 +1453,9 @@ const struct rill_source rill_inbox_source = {
     .stirs = stirs,
     .absorb = absorb,
     .sleep = sleep_until,
+    .pack = rill_inbox_pack,
+    .unpack = rill_inbox_unpack,
+    .moved = rill_inbox_moved,
 };
 
 /* ---- life ---- */
@@ -1420,10 +1498,28 @@ void rill_inbox_destroy(struct rill_inbox *inbox, bool inherited)
     free(inbox);
 }
 
+/* What the parent reads in place goes back by the parent. */
+static void forget_parents_messages(struct rill_inlane *lane)
+{
+    lane->lent = NULL;
+    lane->blocks = NULL;
+    for (uint32_t i = 0; i < lane->ring_count; i++) {
+        struct rill_inblock *block = lane->rings[i]->block;
+        if (!block)
+            continue;
+        block->previous = NULL;
+        block->next = lane->blocks;
+        if (lane->blocks)
+            lane->blocks->previous = block;
+        lane->blocks = block;
+    }
+}
+
 /* A lane of the parent's own is another process's here: it needs a view and a handle like any other. */
 static int inherit_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     lane->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    forget_parents_messages(lane);
     if (!lane->own)
         return RILL_OK;
     rill_object memory;

@@ -37,6 +37,9 @@ struct rill_inblock {
     struct rill_inlane *lane;
     uint64_t offset, size;
     unsigned char *base;
+    bool mapped;    /* `base` is a mapping of its own */
+    bool kept;      /* what is read here is a private copy: it does not go back. Under the lane's lock. */
+    struct rill_inblock *next, *previous; /* of the lane; under its lock */
 };
 
 #define RILL_INBLOCK_BIAS UINT32_C(0x40000000)
@@ -82,8 +85,10 @@ struct rill_inlane {
     _Atomic uint32_t references;     /* the inbox, each block of a ring, each message in the arena */
     _Atomic uint64_t pinned;         /* bytes of blocks that rings have left and messages still hold */
     _Atomic uint32_t dropped;        /* its owner is gone: what is given back is given back to nobody */
-    pthread_mutex_t lock;            /* the returner */
+    pthread_mutex_t lock;            /* the returner, and the two lists */
     struct rill_returner returner;
+    struct rill_inblock *blocks;     /* of rings, in which a ring or a message of this process still is */
+    rill_message *lent;              /* messages of this process in the arena */
 };
 
 /* What a record says of its handles, read once. */
@@ -148,9 +153,29 @@ bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message);
 /* Closes a message that was lent from a block. Any thread. */
 void rill_inblock_close(struct rill_inblock *block);
 
-/* Gives a block back to the lane's owner. Any thread. */
-void rill_inlane_return(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
+/* Closes a message that lies in the arena. Any thread. */
+void rill_inlane_close_message(rill_message *message);
 void rill_inlane_release(struct rill_inlane *lane);
+
+/* ---- for inbox_move.c ---- */
+
+struct rill_inlane *rill_inlane_make(rill_object memory, uint64_t id);
+
+/* Maps it, or finds that it is this process's own, and checks its header. Faults and shortages. */
+int rill_inlane_map(struct rill_inbox *inbox, struct rill_inlane *lane);
+int rill_inlane_at(struct rill_inlane *lane, uint64_t offset, uint64_t size, unsigned char **pointer);
+void rill_inlane_return_locked(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
+
+/* Makes room for a lane of this number. RILL_ENOMEM. */
+int rill_inbox_reserve_number(struct rill_inbox *inbox, uint32_t number);
+void rill_inbox_add_lane(struct rill_inbox *inbox, struct rill_inlane *lane, uint32_t number);
+struct rill_inblock *rill_inblock_enter(struct rill_inlane *lane, struct rill_span span, unsigned char *base);
+void rill_inblock_leave(struct rill_inblock *block); /* its ring goes on elsewhere: K2 */
+void rill_inbox_publish_all(struct rill_inbox *inbox);
+
+int rill_inbox_pack(void *state, struct rill_parcel *parcel, struct rill_blob *blob);
+int rill_inbox_unpack(void *state, const unsigned char *bytes, uint64_t size, rill_object *objects, uint32_t count);
+void rill_inbox_moved(void *state);
 
 static inline void rill_inlane_reference(struct rill_inlane *lane)
 {

@@ -106,8 +106,7 @@ static void give_back(rill_message *message)
         rill_inblock_close(message->block);
         return;
     }
-    rill_inlane_return(message->lane, message->offset, (unsigned char *)(uintptr_t)message->data - message->front, message->capacity);
-    rill_inlane_release(message->lane);
+    rill_inlane_close_message(message);
 }
 
 int rill_message_close(rill_message **message)

@@ -24,7 +24,8 @@ struct rill_message {
     uint64_t offset, capacity;  /* of that allocation, */
     uint64_t front;             /* and what lies in it in front of the bytes */
     struct rill_attachment *attached; /* its handles, or NULL (handle.h) */
-    rill_message *next;         /* in a cache or a queue */
+    rill_message *next;         /* in a cache, a queue, or the lane's list */
+    rill_message *previous;     /* in the lane's list */
     bool small;                 /* has room for RILL_MESSAGE_SMALL_MOST private bytes, so it can be kept for reuse */
 };
 

@@ -59,6 +59,9 @@ bool rill_port_memory_punch(rill_object memory, uint64_t offset, uint64_t size);
 int rill_port_memory_map(rill_object memory, uint64_t offset, uint64_t size, void *wish, void **address);
 void rill_port_memory_unmap(void *address, uint64_t size);
 
+/* Replaces a mapped range of whole pages by a private copy of it, at the same addresses; other threads may read there meanwhile. */
+int rill_port_memory_privatise(void *address, uint64_t size);
+
 uint64_t rill_port_memory_total(void); /* bytes of memory in this machine */
 
 /* ---- memory that is shared on purpose: regions ----

@@ -292,6 +292,19 @@ void rill_port_memory_unmap(void *address, uint64_t size)
     errno = saved;
 }
 
+int rill_port_memory_privatise(void *address, uint64_t size)
+{
+    void *copy = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy == MAP_FAILED)
+        return code_of_errno(errno);
+    memcpy(copy, address, (size_t)size);
+    if (mremap(copy, (size_t)size, (size_t)size, MREMAP_MAYMOVE | MREMAP_FIXED, address) != MAP_FAILED)
+        return RILL_OK; /* in one step: who reads there finds the one or the other */
+    int code = code_of_errno(errno);
+    (void)munmap(copy, (size_t)size);
+    return code;
+}
+
 uint64_t rill_port_memory_total(void)
 {
     struct sysinfo info;
