@@ -28,6 +28,8 @@ static int check_receiver(const rill_receiver *receiver)
         return RILL_EINVAL;
     if (receiver->transport == RILL_INPROC)
         return RILL_ENOTSUP;
+    if (rill_receiver_idle(receiver) == RILL_EINSET)
+        return RILL_EINSET;
     bool used = receiver->reader != 0 || atomic_load_explicit(&receiver->busy, memory_order_relaxed) ||
                 receiver->owner != atomic_load_explicit(&rill_generation, memory_order_relaxed);
     return used ? RILL_EBUSY : RILL_OK;

@@ -6,6 +6,7 @@
 
 #include "inbox.h"
 #include "options.h"
+#include "waitable.h"
 #include "process.h"
 #include "queue.h"
 #include "source.h"
@@ -311,6 +312,7 @@ static void free_endpoint(struct rill_endpoint *endpoint)
     close_lanes(endpoint);
     if (endpoint->queue)
         rill_queue_close(endpoint->queue, true);
+    rill_room_free(endpoint->room);
     rill_port_close(endpoint->socket);
     rill_port_close(atomic_load_explicit(&endpoint->event, memory_order_relaxed));
     rill_core_release(endpoint->core);
@@ -411,6 +413,7 @@ void rill_receiver_dispose(rill_receiver *receiver, bool closing)
         rill_queue_close(receiver->state, false);
         break;
     }
+    rill_event_bell_free(receiver->bell);
     rill_port_close(receiver->socket);
     rill_port_close(atomic_load_explicit(&receiver->event, memory_order_relaxed));
     rill_core_release(receiver->core);
@@ -436,6 +439,8 @@ static int let_go(rill_receiver **receiver, bool closing)
         return RILL_OK;
     if (!rill_is_receiver(leaving))
         return RILL_EINVAL;
+    if (rill_receiver_idle(leaving) == RILL_EINSET)
+        return RILL_EINSET;
     bool ends = closing && closes_channel(leaving);
     if (!ends && leaving->reader && leaving->owner == atomic_load_explicit(&rill_generation, memory_order_relaxed))
         atomic_store_explicit(&leaving->core->page->reader, 0, memory_order_release); /* free for the child */
@@ -457,6 +462,8 @@ int rill_receiver_interrupt(rill_receiver *receiver)
 {
     if (!rill_is_receiver(receiver))
         return RILL_EINVAL;
+    if (rill_receiver_idle(receiver) == RILL_EINSET)
+        return RILL_EINSET;
     rill_interrupt_raise(&receiver->interrupted, &receiver->event);
     if (receiver->transport == RILL_INPROC)
         rill_queue_stir(receiver->state);

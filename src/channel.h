@@ -25,6 +25,8 @@
 struct rill_queue;  /* inproc.c */
 struct rill_source; /* source.h */
 struct rill_inbox;  /* inbox.h */
+struct rill_event_bell;
+struct rill_room;   /* waitable.h */
 
 /* The control page, shared by both ends if one process holds both. */
 struct rill_core {
@@ -68,6 +70,7 @@ struct rill_endpoint {
     _Atomic uint32_t interrupted;
     _Atomic rill_object event;        /* wakes a thread that waits for room; made when one waits in a process of many threads */
     pthread_mutex_t lock;             /* making and replacing the lane; socket mode: messages of several pieces */
+    struct rill_room *room;           /* for the descriptor that tells of room, or NULL (waitable.h); under lock until it is made */
     struct rill_spin spin;            /* for room: used by the thread that holds spin_turn, the others do not spin */
     _Atomic uint32_t spin_turn;
     uint64_t small_most;              /* messages up to this size can take the short way in send.c */
@@ -79,10 +82,12 @@ struct rill_endpoint {
     struct rill_endpoint *next_published;
 };
 
+#define RILL_BUSY_IN_SET 2u
+
 struct rill_receiver {
     uint32_t magic;
     uint32_t transport;
-    _Atomic uint32_t busy;        /* a thread is inside a call */
+    _Atomic uint32_t busy;        /* a thread is inside a call; or RILL_BUSY_IN_SET */
     bool leaving;                 /* packed into a message that is not sent yet: busy too */
     struct rill_core *core;       /* NULL in process */
     rill_object socket;
@@ -95,6 +100,7 @@ struct rill_receiver {
     uint64_t reader;              /* what this process wrote into the page; 0: it has not received yet */
     _Atomic uint32_t interrupted;
     _Atomic rill_object event;    /* wakes a thread that is asleep; made when one sleeps in a process of many threads */
+    struct rill_event_bell *bell; /* in process: what the descriptor that was handed out hangs on, or NULL (waitable.c) */
     struct rill_spin spin;
     uint64_t messages, bytes, wakeups, waits;
 };
@@ -136,6 +142,20 @@ void rill_interrupt_raise(_Atomic uint32_t *interrupted, _Atomic rill_object *ev
 
 /* Makes a receiver that was inherited over fork this process's own, as its first use does. RILL_EBUSY: another process receives. */
 int rill_receiver_settle(rill_receiver *receiver);
+
+/* RILL_OK: no call and no set has it now. RILL_EBUSY, RILL_EINSET. */
+static inline int rill_receiver_idle(const rill_receiver *receiver)
+{
+    uint32_t busy = atomic_load_explicit(&receiver->busy, memory_order_relaxed);
+    return busy == 0 ? RILL_OK : busy == RILL_BUSY_IN_SET ? RILL_EINSET : RILL_EBUSY;
+}
+
+/* As at the begin of a receiving call, to be followed by _leave; or by nothing, if the receiver goes into a set. RILL_EINVAL, RILL_EBUSY, RILL_EINSET … */
+int rill_receiver_enter(rill_receiver *receiver);
+void rill_receiver_leave(rill_receiver *receiver);
+
+/* Takes the message that `next` has found, and counts it. */
+int rill_receiver_take(rill_receiver *receiver, rill_message **message);
 
 /* Lets go of a receiver: with `closing` the channel ends for its senders at once. */
 void rill_receiver_dispose(rill_receiver *receiver, bool closing);

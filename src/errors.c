@@ -35,12 +35,13 @@ static const struct {
     {RILL_EDENIED, "RILL_EDENIED", "not let in"},
     {RILL_ENAMEUSED, "RILL_ENAMEUSED", "the name is served already"},
     {RILL_EINSET, "RILL_EINSET", "the receiver is in a set or router"},
-    {RILL_ENOENTRY, "RILL_ENOENTRY", "no receiver with this id"},
+    {RILL_ENOENTRY, "RILL_ENOENTRY", "no such receiver, or none at all"},
     {RILL_ESHUTDOWN, "RILL_ESHUTDOWN", "the router was shut down"},
     {RILL_ECALLBACK, "RILL_ECALLBACK", "not from a callback of the same router"},
     {RILL_EDECODE, "RILL_EDECODE", "not a value, or beyond the limits"},
     {RILL_ETYPE, "RILL_ETYPE", "of another type"},
     {RILL_EREADONLY, "RILL_EREADONLY", "read-only memory"},
+    {RILL_EREADY, "RILL_EREADY", "there is something to do first"},
 };
 
 #define ERROR_COUNT (sizeof errors / sizeof *errors)

@@ -720,6 +720,7 @@ static int take_packets(struct rill_inbox *inbox)
     while (code == RILL_OK && ++taken < PACKETS_MOST);
     if (code != RILL_EEMPTY && code != RILL_OK)
         return code;
+    inbox->more_packets = code == RILL_OK;
     if (code == RILL_EEMPTY) { /* else there are more, and the next look goes on with them */
         inbox->rings_seen = rings;
         inbox->rang_seen = rang;
@@ -1416,28 +1417,62 @@ static bool anything_active_stirs(const struct rill_inbox *inbox)
     return false;
 }
 
-static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_t *slept)
+/* Takes all packets. RILL_EREADY: there were some, or no sender is left. */
+static int settle_packets(struct rill_inbox *inbox)
 {
-    struct rill_inbox *inbox = state;
-    int code = retry_pending(inbox);
-    if (code == RILL_OK && inbox->unsettled >= SETTLE_AFTER) {
-        uint64_t before = inbox->wakeups;
-        code = take_packets(inbox);
-        if (code == RILL_EDISCONNECTED || (code == RILL_OK && inbox->wakeups != before))
-            return RILL_OK;
-    }
-    if (code != RILL_OK)
-        return code;
+    uint64_t before = inbox->wakeups;
+    int code = take_packets(inbox);
+    if (code == RILL_EDISCONNECTED || (code == RILL_OK && inbox->wakeups != before))
+        return RILL_EREADY;
+    return code;
+}
+
+/* Arms every lane that was looked at, and looks once more. From here on no lane is read before its packet, or a look at all of them, has made it
+ * active again: a lane that had rung for its number and were read without, would be silent with its next message. */
+static int arm_lanes(struct rill_inbox *inbox)
+{
     publish_all(inbox, true);
     arm_all(inbox);
     if (anything_active_stirs(inbox) || found_dead_before_sleep(inbox)) {
         disarm_all(inbox);
-        return RILL_OK;
+        return RILL_EREADY;
     }
-    uint32_t armed = inbox->active_count;
-    for (uint32_t i = 0; i < armed; i++)
+    for (uint32_t i = 0; i < inbox->active_count; i++)
         inbox->active[i]->active = false;
     inbox->active_count = 0;
+    inbox->hot = NULL;
+    return RILL_OK;
+}
+
+/* What the page tells of is taken here: those packets may have made the socket readable before, and would not do it again. */
+static int arm(void *state)
+{
+    struct rill_inbox *inbox = state;
+    int code = retry_pending(inbox);
+    if (code == RILL_OK && inbox->disconnected)
+        code = RILL_EREADY;
+    if (code == RILL_OK && (inbox->unsettled >= SETTLE_AFTER || inbox->more_packets || packets_wait(inbox)))
+        code = settle_packets(inbox);
+    return code == RILL_OK ? arm_lanes(inbox) : code;
+}
+
+static int arrived(void *state)
+{
+    int code = take_packets(state);
+    return code == RILL_EDISCONNECTED ? RILL_OK : code;
+}
+
+static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_t *slept)
+{
+    struct rill_inbox *inbox = state;
+    int code = retry_pending(inbox);
+    if (code == RILL_OK && inbox->unsettled >= SETTLE_AFTER)
+        code = settle_packets(inbox);
+    uint32_t armed = inbox->active_count;
+    if (code == RILL_OK)
+        code = arm_lanes(inbox);
+    if (code != RILL_OK)
+        return code == RILL_EREADY ? RILL_OK : code;
     ++*slept;
     code = take_packet(inbox, event, deadline);
     if (code == RILL_ETIMEDOUT || code == RILL_EINTERRUPTED || code == RILL_EEMPTY)
@@ -1452,6 +1487,8 @@ const struct rill_source rill_inbox_source = {
     .take_into = take_into,
     .stirs = stirs,
     .absorb = absorb,
+    .arrived = arrived,
+    .arm = arm,
     .sleep = sleep_until,
     .pack = rill_inbox_pack,
     .unpack = rill_inbox_unpack,

@@ -130,6 +130,7 @@ struct rill_inbox {
 
     uint32_t rings_seen, rang_seen; /* of the page, when the socket's packets were last taken */
     uint32_t looks;
+    bool more_packets;   /* so many were taken at a time that some may be left */
     uint32_t unsettled;  /* packets taken since the socket was last known to be empty */
     uint32_t sleeps;
     uint32_t next_check; /* the lane whose owner is asked after next */

@@ -26,6 +26,11 @@ struct rill_queue {
     uint32_t on_full;
     uint32_t generation;
     bool sender_open, receiver_open;
+    struct rill_bell *bell;      /* the receiver's, or NULL */
+    bool armed;                  /* it rings, once, with the next message or the end */
+    struct rill_bell *room_bell; /* the sender's, */
+    bool room_armed;             /* which rings, once, when `room_weight` fits, or at the end */
+    uint64_t room_weight;
     _Atomic uint32_t stirred; /* so that a spinning receiver need not take the lock: set with anything that it waits for */
 };
 
@@ -76,10 +81,24 @@ static void free_messages(rill_message *message)
     }
 }
 
-/* Under the lock. */
+/* Under the lock, as are the next two. */
+static void ring(struct rill_bell *bell, bool *armed)
+{
+    if (*armed && bell)
+        bell->ring(bell);
+    *armed = false;
+}
+
+static bool has_room(const struct rill_queue *queue, uint64_t weight)
+{
+    return queue->limit == 0 || queue->weight == 0 || (weight <= queue->limit && queue->weight <= queue->limit - weight);
+}
+
 static void stir(struct rill_queue *queue)
 {
     atomic_store_explicit(&queue->stirred, 1, memory_order_relaxed);
+    ring(queue->bell, &queue->armed);
+    ring(queue->room_bell, &queue->room_armed);
     (void)pthread_cond_broadcast(&queue->arrived);
     (void)pthread_cond_broadcast(&queue->left);
 }
@@ -96,10 +115,13 @@ void rill_queue_close(struct rill_queue *queue, bool sender)
     if (is_inherited(queue))
         return; /* its lock may be held by a thread that does not exist here; it is private memory and ends with the process */
     (void)pthread_mutex_lock(&queue->lock);
-    if (sender)
+    if (sender) {
         queue->sender_open = false;
-    else
+        queue->room_bell = NULL;
+    } else {
         queue->receiver_open = false;
+        queue->bell = NULL;
+    }
     bool last = !queue->sender_open && !queue->receiver_open;
     rill_message *unread = sender ? NULL : queue->first;
     if (!sender)
@@ -123,6 +145,11 @@ void rill_queue_policy(const struct rill_queue *queue, uint32_t *on_full, int64_
     *send_timeout = queue->send_timeout;
 }
 
+bool rill_queue_has_limit(const struct rill_queue *queue)
+{
+    return queue->limit != 0;
+}
+
 uint64_t rill_queue_max_message(const struct rill_queue *queue)
 {
     return queue->max_message;
@@ -138,11 +165,6 @@ static int wait_on(struct rill_queue *queue, pthread_cond_t *changed, int64_t de
 }
 
 /* ---- sending ---- */
-
-static bool has_room(const struct rill_queue *queue, uint64_t weight)
-{
-    return queue->limit == 0 || queue->weight == 0 || (weight <= queue->limit && queue->weight <= queue->limit - weight);
-}
 
 /* Under the lock: waits until the message may be linked. */
 static int await_room(struct rill_queue *queue, uint64_t weight, int64_t deadline, struct rill_endpoint *endpoint)
@@ -178,6 +200,7 @@ static void link_message(struct rill_queue *queue, rill_message *message)
     queue->sent_bytes += message->size;
     atomic_store_explicit(&queue->stirred, 1, memory_order_relaxed);
     (void)pthread_cond_signal(&queue->arrived);
+    ring(queue->bell, &queue->armed);
 }
 
 static rill_message *copy_of(const struct rill_bytes *parts, size_t count, uint64_t size)
@@ -265,6 +288,8 @@ static int take(void *state, rill_message **message)
     queue->count--;
     queue->weight -= weight_of((*message)->size);
     (void)pthread_cond_broadcast(&queue->left);
+    if (queue->room_armed && has_room(queue, queue->room_weight))
+        ring(queue->room_bell, &queue->room_armed);
     (void)pthread_mutex_unlock(&queue->lock);
     return RILL_OK;
 }
@@ -290,6 +315,39 @@ static int absorb(void *state)
     return RILL_OK;
 }
 
+static int arm(void *state)
+{
+    struct rill_queue *queue = state;
+    (void)pthread_mutex_lock(&queue->lock);
+    queue->armed = !queue->first && queue->sender_open;
+    int code = queue->armed ? RILL_OK : RILL_EREADY;
+    (void)pthread_mutex_unlock(&queue->lock);
+    return code;
+}
+
+void rill_queue_set_bell(struct rill_queue *queue, struct rill_bell *bell)
+{
+    if (is_inherited(queue))
+        return;
+    (void)pthread_mutex_lock(&queue->lock);
+    queue->bell = bell;
+    queue->armed = false;
+    (void)pthread_mutex_unlock(&queue->lock);
+}
+
+int rill_queue_arm_room(struct rill_queue *queue, struct rill_bell *bell, uint64_t size)
+{
+    if (is_inherited(queue) || queue->limit == 0)
+        return RILL_ENOTSUP;
+    (void)pthread_mutex_lock(&queue->lock);
+    int code = !queue->receiver_open ? RILL_EBROKEN : has_room(queue, weight_of(size)) ? RILL_EREADY : RILL_OK;
+    queue->room_bell = bell;
+    queue->room_armed = code == RILL_OK;
+    queue->room_weight = weight_of(size);
+    (void)pthread_mutex_unlock(&queue->lock);
+    return code;
+}
+
 static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_t *slept)
 {
     (void)event; /* rill_queue_stir interrupts */
@@ -311,6 +369,8 @@ const struct rill_source rill_queue_source = {
     .take_into = take_into,
     .stirs = stirs,
     .absorb = absorb,
+    .arrived = absorb,
+    .arm = arm,
     .sleep = sleep_until,
 };
 

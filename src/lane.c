@@ -11,6 +11,7 @@
 #include "../shm/wake.h"
 #include "packet.h"
 #include "parts.h"
+#include "waitable.h"
 #include "process.h"
 
 #define FIRST_BLOCK RILL_PAGE_BYTES
@@ -519,11 +520,34 @@ static int make_room_socket(struct rill_lane *lane, rill_object socket)
     return code == RILL_EFULL ? RILL_EAGAIN : code;
 }
 
+/* A loop that is armed listens to the room socket of the lane that is in use. */
+static void unwatch(struct rill_room *room, rill_object socket)
+{
+    if (room->watched == socket) {
+        rill_port_poller_remove(room->poller, socket);
+        room->watched = RILL_NO_OBJECT;
+    }
+}
+
+static int watch(struct rill_room *room, rill_object socket)
+{
+    if (room->watched == socket)
+        return RILL_OK;
+    if (room->watched != RILL_NO_OBJECT)
+        unwatch(room, room->watched);
+    int code = rill_port_poller_add(room->poller, socket, 0);
+    if (code == RILL_OK)
+        room->watched = socket;
+    return code;
+}
+
 /* The end of the room socket means that the receiver is gone, or that it has given up this lane. */
 static int room_socket_ended(struct rill_lane *lane, rill_object socket)
 {
     if (rill_port_peer_gone(socket))
         return RILL_EBROKEN;
+    if (lane->room)
+        unwatch(lane->room, lane->room_socket);
     rill_port_close(lane->room_socket);
     lane->room_socket = RILL_NO_OBJECT;
     int refused = refusal(lane);
@@ -541,16 +565,54 @@ static int sleep_on_room_socket(struct rill_lane *lane, rill_object socket, rill
     return code == RILL_EDISCONNECTED ? room_socket_ended(lane, socket) : code;
 }
 
+/* Where the count of what is received has to come so that at most `target` bytes are queued. Not from `consumed`, which moves: a mark beyond what was
+ * sent is never reached. */
+static bool want_room(struct rill_lane *lane, uint64_t target)
+{
+    uint64_t sent = sent_by(lane);
+    return rill_wake_room_wanted(lane->header, sent - target ? sent - target : 1);
+}
+
 static int watch_room(struct rill_lane *lane, rill_object socket, uint64_t target, rill_object event, int64_t deadline)
 {
     int code = make_room_socket(lane, socket);
     if (code != RILL_OK)
         return code;
-    uint64_t sent = sent_by(lane); /* not from `consumed`, which moves: a mark beyond what was sent is never reached */
-    uint64_t mark = sent - target ? sent - target : 1;
-    if (rill_wake_room_wanted(lane->header, mark))
+    if (want_room(lane, target))
         code = sleep_on_room_socket(lane, socket, event, deadline);
     atomic_store_explicit(&lane->header->room_at, 0, memory_order_relaxed);
+    return code;
+}
+
+/* What rang before is past. */
+static int drain_room_socket(struct rill_lane *lane, rill_object socket)
+{
+    unsigned char byte[8];
+    struct rill_packet packet = {.data = {byte}, .capacity = {sizeof byte}};
+    int code;
+    do
+        code = rill_port_receive(lane->room_socket, RILL_NO_OBJECT, RILL_NOW, &packet);
+    while (code == RILL_OK);
+    return code == RILL_EEMPTY ? RILL_OK : code == RILL_EDISCONNECTED ? room_socket_ended(lane, socket) : code;
+}
+
+int rill_lane_arm_room(struct rill_lane *lane, rill_object socket, uint64_t target, struct rill_room *room)
+{
+    (void)pthread_mutex_lock(&lane->room_lock);
+    lane->room = room;
+    int code = RILL_OK;
+    if (!lane->room_watched) { /* else the thread that watches signals the loop when it is done */
+        code = make_room_socket(lane, socket);
+        if (code == RILL_OK)
+            code = watch(room, lane->room_socket);
+        if (code == RILL_OK)
+            code = drain_room_socket(lane, socket);
+        if (code == RILL_OK && !want_room(lane, target))
+            code = RILL_EREADY;
+    }
+    if (code != RILL_OK)
+        lane->room = NULL;
+    (void)pthread_mutex_unlock(&lane->room_lock);
     return code;
 }
 
@@ -575,6 +637,9 @@ int rill_lane_wait_for_room(struct rill_lane *lane, rill_object socket, uint64_t
     int code = watch_room(lane, socket, target, event, deadline);
     (void)pthread_mutex_lock(&lane->room_lock);
     lane->room_watched = false;
+    if (lane->room)
+        rill_port_event_signal(lane->room->event); /* its mark is gone: let it arm again */
+    lane->room = NULL;
     (void)pthread_cond_broadcast(&lane->room_changed);
     (void)pthread_mutex_unlock(&lane->room_lock);
     return code;

@@ -72,6 +72,7 @@ struct rill_lane {
     pthread_cond_t room_changed;
     bool room_watched;
     rill_object room_socket; /* RILL_NO_OBJECT until somebody waits */
+    struct rill_room *room;  /* of a loop that is armed for room (waitable.h), or NULL: whoever watches in its place signals it */
 
     struct rill_carrier carrier; /* of handles; under the lock */
 };
@@ -175,5 +176,8 @@ int rill_lane_ring_receiver(struct rill_lane *lane, rill_object socket, uint32_t
 /* Waits until at most `target` bytes are queued, or `event` (if any), or the deadline. Another thread that waits already may be the one to
  * sleep on the socket. RILL_OK may be spurious. RILL_ETIMEDOUT, RILL_EINTERRUPTED, RILL_EBROKEN, RILL_EAGAIN, RILL_ENOFD … */
 int rill_lane_wait_for_room(struct rill_lane *lane, rill_object socket, uint64_t target, rill_object event, int64_t deadline);
+
+/* The same without waiting: arms the loop that listens to the room's poller. RILL_OK: it is told. RILL_EREADY: it is so already. Else as above. */
+int rill_lane_arm_room(struct rill_lane *lane, rill_object socket, uint64_t target, struct rill_room *room);
 
 #endif

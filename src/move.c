@@ -30,7 +30,7 @@ static int check(const rill_receiver *receiver)
 {
     if (!rill_is_receiver(receiver) || receiver->leaving)
         return RILL_EINVAL;
-    return atomic_load_explicit(&receiver->busy, memory_order_relaxed) ? RILL_EBUSY : RILL_OK;
+    return rill_receiver_idle(receiver);
 }
 
 /* Is it this process's to give away? */

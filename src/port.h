@@ -15,6 +15,7 @@
 #ifndef RILL_PORT_H
 #define RILL_PORT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -165,7 +166,32 @@ int rill_port_event_create(rill_object *event);
 void rill_port_event_signal(rill_object event);
 void rill_port_event_clear(rill_object event);
 
+/* ---- pollers: many ends and events waited for at once ---- */
+
+/* A poller can be waited for like an end: it is readable while it has something to tell. In the child of a fork it is the parent's: only to be closed. */
+int rill_port_poller_create(rill_object *poller);
+
+/* Watches an end or an event. Whenever something arrives there, or its other side goes, the poller tells `token` once more; what is
+ * there already is told as well. Nothing that arrives is passed over: not drained, it is told again only with the next arrival. */
+int rill_port_poller_add(rill_object poller, rill_object object, uint64_t token);
+
+/* Watches an end for room to send, or for the other side's going: the poller is readable as long as that lasts. */
+int rill_port_poller_add_room(rill_object poller, rill_object end, uint64_t token);
+
+/* To be called before the object is closed: another process may hold the same end, and the poller would go on telling of it. */
+void rill_port_poller_remove(rill_object poller, rill_object object);
+
+#define RILL_POLL_MOST 64u
+
+/* Waits for at least one token, and gives up to RILL_POLL_MOST; RILL_ETIMEDOUT at the deadline (with RILL_NOW at once). */
+int rill_port_poller_wait(rill_object poller, int64_t deadline, uint64_t tokens[RILL_POLL_MOST], size_t *count);
+
+bool rill_port_has_room(rill_object end); /* could a small packet be sent now? One system call, does not block */
+
 /* ---- the rest ---- */
+
+/* Starts a thread that no signal is delivered to. */
+int rill_port_thread(pthread_t *thread, void *(*run)(void *argument), void *argument);
 
 int64_t rill_port_clock(void);
 bool rill_port_random(void *bytes, size_t size);

@@ -8,11 +8,13 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -643,7 +645,92 @@ void rill_port_event_clear(rill_object event)
     errno = saved;
 }
 
+/* ---- pollers ----
+ * Edge-triggered: the system queues a token with each packet, each write to an eventfd and each hang-up, drained or not. So what lies there
+ * undrained neither keeps a wait from sleeping nor hides what comes behind it. */
+
+int rill_port_poller_create(rill_object *poller)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    if (fd < 0)
+        return code_of_errno(errno);
+    *poller = fd;
+    return RILL_OK;
+}
+
+static int watch(rill_object poller, rill_object object, uint32_t events, uint64_t token)
+{
+    struct epoll_event event = {.events = events, .data.u64 = token};
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, object, &event) == 0)
+        return RILL_OK;
+    return errno == ENOSPC ? RILL_ENOFD : code_of_errno(errno); /* the user's bound on watched descriptors */
+}
+
+int rill_port_poller_add(rill_object poller, rill_object object, uint64_t token)
+{
+    return watch(poller, object, EPOLLIN | EPOLLET, token);
+}
+
+int rill_port_poller_add_room(rill_object poller, rill_object end, uint64_t token)
+{
+    return watch(poller, end, EPOLLOUT, token);
+}
+
+void rill_port_poller_remove(rill_object poller, rill_object object)
+{
+    int saved = errno;
+    (void)epoll_ctl(poller, EPOLL_CTL_DEL, object, NULL);
+    errno = saved;
+}
+
+/* epoll counts in milliseconds. */
+static int sleep_on_poller(rill_object poller, int64_t deadline, struct epoll_event *events)
+{
+    if (deadline == RILL_FOREVER || deadline == RILL_NOW)
+        return epoll_wait(poller, events, RILL_POLL_MOST, deadline == RILL_NOW ? 0 : -1);
+    struct timespec storage;
+    struct pollfd state = {.fd = poller, .events = POLLIN};
+    int ready = ppoll(&state, 1, timespec_until(deadline, &storage), NULL);
+    return ready > 0 ? epoll_wait(poller, events, RILL_POLL_MOST, 0) : ready;
+}
+
+int rill_port_poller_wait(rill_object poller, int64_t deadline, uint64_t tokens[RILL_POLL_MOST], size_t *count)
+{
+    struct epoll_event events[RILL_POLL_MOST];
+    int saved = errno, ready;
+    for (;;) {
+        ready = sleep_on_poller(poller, deadline, events);
+        if (ready > 0)
+            break;
+        if (ready < 0 && errno != EINTR)
+            return code_of_errno(errno);
+        errno = saved;
+        if (deadline == RILL_NOW || (deadline != RILL_FOREVER && rill_port_clock() >= deadline))
+            return RILL_ETIMEDOUT;
+    }
+    for (int i = 0; i < ready; i++)
+        tokens[i] = events[i].data.u64;
+    *count = (size_t)ready;
+    return RILL_OK;
+}
+
+bool rill_port_has_room(rill_object end)
+{
+    struct pollfd state = {.fd = end, .events = POLLOUT};
+    return poll(&state, 1, 0) > 0;
+}
+
 /* ---- the rest ---- */
+
+int rill_port_thread(pthread_t *thread, void *(*run)(void *argument), void *argument)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the thread inherits it */
+    int error = pthread_create(thread, NULL, run, argument);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error ? RILL_ENOMEM : RILL_OK;
+}
 
 int64_t rill_port_clock(void)
 {

@@ -58,7 +58,7 @@ static inline int enter(rill_receiver *receiver)
     if (!rill_is_receiver(receiver))
         return RILL_EINVAL;
     if (atomic_load_explicit(&receiver->busy, memory_order_relaxed))
-        return RILL_EBUSY;
+        return rill_receiver_idle(receiver);
     if (receiver->generation == atomic_load_explicit(&rill_generation, memory_order_relaxed)) {
         atomic_store_explicit(&receiver->busy, 1, memory_order_relaxed);
         return RILL_OK;
@@ -76,19 +76,21 @@ static int leave(rill_receiver *receiver, int code)
     return code;
 }
 
+int rill_receiver_enter(rill_receiver *receiver)
+{
+    return enter(receiver);
+}
+
+void rill_receiver_leave(rill_receiver *receiver)
+{
+    (void)leave(receiver, RILL_OK);
+}
+
 /* ---- waiting ---- */
 
 static bool interrupted(const rill_receiver *receiver)
 {
     return atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst) != 0;
-}
-
-static void linger(void)
-{
-    int64_t end = rill_port_clock() + RILL_LINGER_TIME;
-    do
-        rill_port_relax();
-    while (rill_port_clock() < end);
 }
 
 /* Stays awake for a while. True: there may be something to receive. */
@@ -99,7 +101,7 @@ static bool spin(rill_receiver *receiver, int64_t deadline)
     if (budget == 0)
         return false;
     if (rill_spin_lingers(spin, receiver->messages))
-        linger();
+        rill_spin_linger();
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)
         end = deadline;
@@ -184,6 +186,11 @@ static int take_one(rill_receiver *receiver, rill_message **message)
         receiver->bytes += size;
     }
     return code;
+}
+
+int rill_receiver_take(rill_receiver *receiver, rill_message **message)
+{
+    return take_one(receiver, message);
 }
 
 /* ---- the calls ---- */

@@ -7,6 +7,7 @@
 #include "lane.h"
 #include "process.h"
 #include "handle.h"
+#include "waitable.h"
 #include "queue.h"
 #include "send.h"
 #include "stream.h"
@@ -27,6 +28,8 @@ static void inherit(struct rill_endpoint *endpoint)
         endpoint->retired = NULL;
         endpoint->retired_count = 0;
         endpoint->stream = 0;
+        rill_room_free(endpoint->room);
+        endpoint->room = NULL;
         (void)pthread_mutex_init(&endpoint->lock, NULL);
         atomic_store_explicit(&endpoint->spin_turn, 0, memory_order_relaxed);
         rill_port_close(atomic_exchange_explicit(&endpoint->event, RILL_NO_OBJECT, memory_order_relaxed));
@@ -128,6 +131,12 @@ static bool spin_for_room(struct rill_endpoint *endpoint, const struct rill_lane
     return found;
 }
 
+/* How much may be queued still when it goes on: half of the queue is free then, so that a wakeup serves many messages. */
+static uint64_t room_target(uint64_t limit, uint64_t weight)
+{
+    return weight >= limit ? 0 : weight > limit / 2 ? limit - weight : limit / 2;
+}
+
 static int wait_for_room(struct rill_endpoint *endpoint, struct rill_lane *lane, uint64_t weight, int64_t deadline)
 {
     if (rill_interrupt_take(&endpoint->interrupted, &endpoint->event))
@@ -140,9 +149,7 @@ static int wait_for_room(struct rill_endpoint *endpoint, struct rill_lane *lane,
     int code = rill_event_prepare(&endpoint->event, &listen);
     if (code != RILL_OK || atomic_load_explicit(&endpoint->interrupted, memory_order_seq_cst))
         return code;
-    /* Woken when half of the queue is free, so that a wakeup serves many messages. */
-    uint64_t limit = endpoint->core->page->limit;
-    uint64_t target = weight >= limit ? 0 : weight > limit / 2 ? limit - weight : limit / 2;
+    uint64_t target = room_target(endpoint->core->page->limit, weight);
     atomic_fetch_add_explicit(&endpoint->waits, 1, memory_order_relaxed);
     code = rill_lane_wait_for_room(lane, endpoint->socket, target, listen, deadline);
     return code == RILL_EINTERRUPTED || code == RILL_ETIMEDOUT ? RILL_OK : code; /* the caller looks once more, then comes back here */
@@ -222,6 +229,24 @@ static int send_shared(struct rill_endpoint *endpoint, const struct rill_bytes *
     struct rill_lane *lane;
     int code = put(endpoint, parts, count, size, parcel, deadline, &lane);
     return remember(endpoint, code == RILL_OK ? wake(endpoint, lane) : code);
+}
+
+int rill_send_arm_room(struct rill_endpoint *endpoint, struct rill_room *room, uint64_t size)
+{
+    struct rill_lane *lane;
+    uint64_t limit = endpoint->core->page->limit;
+    for (;;) {
+        int code = is_closed(endpoint) ? RILL_EBROKEN : current_lane(endpoint, &lane);
+        if (code != RILL_OK)
+            return code;
+        uint64_t weight = rill_lane_weight(lane, size, NULL);
+        if (has_room(lane, limit, weight))
+            return RILL_EREADY;
+        code = rill_lane_arm_room(lane, endpoint->socket, room_target(limit, weight), room);
+        if (code != RILL_LANE_REVOKED)
+            return remember(endpoint, code);
+        retire_lane(endpoint, lane);
+    }
 }
 
 #define NOT_SIMPLE 2 /* internal: the general path decides */

@@ -14,4 +14,9 @@ int rill_send_with_handles(rill_sender *sender, const struct rill_bytes *parts, 
 /* Before an endpoint is used: makes one that was inherited over fork fit for this process. */
 void rill_send_check_process(struct rill_endpoint *endpoint);
 
+struct rill_room;
+
+/* Shared memory: RILL_OK: the room's poller becomes readable when there is room. RILL_EREADY: there is room for a message of this size. RILL_EBROKEN … */
+int rill_send_arm_room(struct rill_endpoint *endpoint, struct rill_room *room, uint64_t size);
+
 #endif

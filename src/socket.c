@@ -129,6 +129,7 @@ struct rill_stream {
     unsigned char *place;        /* where they lie; NULL: it has been dealt with */
     uint32_t faults;
     bool disconnected;
+    bool drained;                /* the socket was empty when last asked: what comes later makes it readable */
 };
 
 int rill_stream_create(const struct rill_page *page, rill_object socket, struct rill_stream **stream)
@@ -298,6 +299,7 @@ static int receive_packet(struct rill_stream *stream, rill_object event, int64_t
     int code = prepare_place(stream, &packet);
     if (code == RILL_OK)
         code = rill_port_receive(stream->socket, event, deadline, &packet);
+    stream->drained = code == RILL_EEMPTY;
     if (code == RILL_EDISCONNECTED)
         stream->disconnected = true;
     if (code != RILL_OK)
@@ -364,6 +366,23 @@ static int absorb(void *state)
     return code == RILL_EEMPTY ? RILL_OK : code;
 }
 
+static int arrived(void *state)
+{
+    int code = absorb(state);
+    return code == RILL_EDISCONNECTED ? RILL_OK : code;
+}
+
+static int arm(void *state)
+{
+    struct rill_stream *stream = state;
+    if (stream->drained)
+        return RILL_OK;
+    int code = absorb(stream);
+    if (code == RILL_OK && stream->drained)
+        return RILL_OK;
+    return code == RILL_OK || code == RILL_EDISCONNECTED ? RILL_EREADY : code;
+}
+
 /* Without an event or a deadline the receiving call itself waits; else one that does not wait comes first, since polling costs a call more. */
 static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_t *slept)
 {
@@ -385,5 +404,7 @@ const struct rill_source rill_stream_source = {
     .take_into = take_into,
     .stirs = stirs,
     .absorb = absorb,
+    .arrived = arrived,
+    .arm = arm,
     .sleep = sleep_until,
 };

@@ -31,6 +31,13 @@ struct rill_source {
     /* Asks the system for what `next` cannot see, without waiting. RILL_EDISCONNECTED: ask `next` once more, then it is the end. */
     int (*absorb)(void *state);
 
+    /* The socket has become readable: takes what came with it. Errors as absorb. */
+    int (*arrived)(void *state);
+
+    /* Gets ready for a sleep elsewhere: RILL_OK: nothing is there, and whatever comes from now on makes the socket readable (in process: rings the
+     * bell). RILL_EREADY: there may be something for `next`. Other errors: try again. To be called when `next` says RILL_EEMPTY. */
+    int (*arm)(void *state);
+
     /* Sleeps until something comes, the event, or the deadline. RILL_OK may be spurious. Counts *slept up if it did sleep. */
     int (*sleep)(void *state, rill_object event, int64_t deadline, uint64_t *slept);
 

@@ -76,6 +76,14 @@ static inline bool rill_spin_lingers(struct rill_spin *spin, uint64_t count)
     return many;
 }
 
+static inline void rill_spin_linger(void)
+{
+    int64_t end = rill_port_clock() + RILL_LINGER_TIME;
+    do
+        rill_port_relax();
+    while (rill_port_clock() < end);
+}
+
 /* After a wait that did not linger: how many looks it took to find something. */
 static inline void rill_spin_note(struct rill_spin *spin, unsigned looks)
 {

@@ -99,6 +99,8 @@ int rill_receiver_stats(rill_receiver *receiver, struct rill_stats *stats)
 {
     if (!rill_is_receiver(receiver) || !stats || stats->size < sizeof stats->size)
         return RILL_EINVAL;
+    if (rill_receiver_idle(receiver) == RILL_EINSET)
+        return RILL_EINSET;
     struct rill_stats counted = {0};
     if (receiver->transport == RILL_INPROC) {
         rill_queue_stats(receiver->state, false, &counted);

@@ -84,6 +84,7 @@ typedef struct rill_opaque rill_opaque;
 typedef struct rill_region rill_region;
 typedef struct rill_buffer rill_buffer;
 typedef struct rill_pool rill_pool;
+typedef struct rill_set rill_set;
 
 /* ---------------------------------------------------------------- errors */
 
@@ -115,12 +116,13 @@ enum rill_error {
     RILL_EDENIED = -24,      /* the server does not let this process in, or the system its file */
     RILL_ENAMEUSED = -25,    /* somebody serves that name already */
     RILL_EINSET = -26,       /* the receiver is in a set or a router */
-    RILL_ENOENTRY = -27,     /* no receiver with that id */
+    RILL_ENOENTRY = -27,     /* no receiver with that id, or none at all to wait for */
     RILL_ESHUTDOWN = -28,    /* the router was shut down */
     RILL_ECALLBACK = -29,    /* not allowed from a callback of the same router */
     RILL_EDECODE = -30,      /* the bytes are not a value, or not within the limits given */
     RILL_ETYPE = -31,        /* the value, or the channel, is of another type */
     RILL_EREADONLY = -32,    /* the memory may not be written to */
+    RILL_EREADY = -33,       /* arming a descriptor: there is something to do before you sleep */
 };
 
 /* A short English text for a code, never NULL; a code that is not rill's gives "unknown error". Any thread; no system call. */
@@ -467,6 +469,117 @@ RILL_API int rill_spawn(const char *path, char *const argv[], char *const envp[]
  * RILL_EVERSION the program that started this one has another version or layout of rill.
  * RILL_ENOMEM   it was not taken: try again. */
 RILL_API int rill_inherited(size_t index, struct rill_handle *handle);
+
+/* ---------------------------------------------------------------- waiting on many receivers */
+
+/* A set waits on any number of receivers, of any transports mixed. What a wait costs grows with the receivers that have something to give, not with
+ * those that are idle. Receivers take turns, so one that is flooded neither starves the others nor keeps a wait from returning.
+ *
+ * One thread at a time waits; any thread may add and remove at any time, also while another one waits. A set is not for the child of a fork: there
+ * every call but rill_set_close returns RILL_ENOTSUP. */
+
+struct rill_set_options {
+    size_t size;  /* sizeof(struct rill_set_options) */
+    int64_t spin; /* how long a wait stays awake before it sleeps, ns: as in struct rill_channel_options */
+};
+
+/* Makes an empty set. options may be NULL. Takes two descriptors. RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM: nothing was made. */
+RILL_API int rill_set_create(const struct rill_set_options *options, rill_set **set);
+
+/* Closes a set and the receivers in it. No thread may be in a call on it. In the child of a fork it only lets go. Returns 0, or RILL_EINVAL. */
+RILL_API int rill_set_close(rill_set **set);
+
+/* Adds a receiver, with what is queued in it. `user` comes back in each of its events. On success it is the set's, *receiver is NULL, and *id its number in this set: 0, 1, 2 …, never given
+ * again. While it is in the set, calls on it by another copy of the pointer return RILL_EINSET, and it can be in no message. On an error it
+ * is the caller's as before. Any thread; does not block; makes system calls, and takes no descriptor.
+ * RILL_EINVAL   not a receiver.
+ * RILL_EINSET   it is in a set or router already.
+ * RILL_EBUSY    another thread is in a call on it, or another process receives on its channel.
+ * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM */
+RILL_API int rill_set_add(rill_set *set, rill_receiver **receiver, void *user, uint64_t *id);
+
+/* Takes a receiver out again, with what is queued in it: *receiver is the caller's. Any thread. Messages that a wait has given stay the caller's.
+ * RILL_ENOENTRY   no receiver in the set has that id: it never had, or was removed, or closed. */
+RILL_API int rill_set_remove(rill_set *set, uint64_t id, rill_receiver **receiver);
+
+enum rill_set_event_kind {
+    RILL_SET_MESSAGE = 1, /* a message of this receiver: the caller's, to be closed */
+    RILL_SET_CLOSED = 2,  /* all senders of this receiver are gone; told once, behind its last message. It was closed and is out of the set. */
+    RILL_SET_ERROR = 3,   /* what rill_recv would have returned on this receiver, in `code`; it stays in the set and goes on as told there */
+};
+
+struct rill_set_event {
+    uint64_t id;
+    uint32_t kind; /* enum rill_set_event_kind */
+    int32_t code;  /* 0 with a message, RILL_EDISCONNECTED with a closed receiver */
+    rill_message *message; /* NULL but with RILL_SET_MESSAGE */
+    void *user;    /* as given to rill_set_add */
+};
+
+/* Waits until something can be told of a receiver, or until `deadline` (RILL_NOW, RILL_FOREVER), and fills the array with up to `capacity` (at least 1) events;
+ * *count says how many. What does not fit is told next time. The messages of one receiver come in their order. Messages that were sent to an idle
+ * receiver wait for at most 64 others and one full array. While messages keep coming to the same receivers, a system call every 64 messages.
+ * RILL_EEMPTY        RILL_NOW, and nothing to tell; also of an empty set.
+ * RILL_ETIMEDOUT     the deadline passed.
+ * RILL_ENOENTRY      the set is empty, or the last receiver was removed meanwhile: nothing can come.
+ * RILL_EINTERRUPTED  rill_set_interrupt was called, and nothing is there to be told before it.
+ * RILL_EBUSY         another thread waits on this set.
+ * RILL_ESYSTEM       see errno. */
+RILL_API int rill_set_wait(rill_set *set, int64_t deadline, struct rill_set_event *events, size_t capacity, size_t *count);
+
+/* As rill_set_wait, for at most `timeout` ns. */
+RILL_API int rill_set_wait_timeout(rill_set *set, int64_t timeout, struct rill_set_event *events, size_t capacity, size_t *count);
+
+/* Makes the call that waits on this set, or the next one that finds nothing to tell, return RILL_EINTERRUPTED; once. Any thread. */
+RILL_API int rill_set_interrupt(rill_set *set);
+
+/* How many receivers are in the set. Any thread. */
+RILL_API int rill_set_count(rill_set *set, size_t *count);
+
+/* ---------------------------------------------------------------- event loops of others
+ *
+ * A set, a receiver, and a sender whose queue has a limit each hand out one descriptor that can be waited for with epoll, poll, select, or whatever a
+ * loop uses, level-triggered or edge-triggered, for readability only. It belongs to the object: never read from it, write to it or close it, and take it out of
+ * the loop before the object is closed, sent, or put into a set.
+ *
+ * The rule: before you sleep, arm. If arming says RILL_OK, sleep until the descriptor is readable. If it says RILL_EREADY, there is (or may be) something
+ * already: go on as if it were readable. When it is readable, try until there is nothing left, then arm again.
+ *
+ *     for (;;) {
+ *         while (rill_try_recv(rx, &m) == RILL_OK) …;      // other codes than RILL_EEMPTY: as always
+ *         if (rill_receiver_arm(rx) == RILL_OK)
+ *             poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
+ *     }
+ *
+ * Readable means that something may have come; now and then there is nothing. No wakeup is lost by this: what came before arming makes it say RILL_EREADY, what
+ * comes behind makes the descriptor readable. Calls that wait for themselves may be mixed in; then arm again. */
+
+/* For rill_try_recv and its like. No descriptor is made (in process: one, at the first call). An interrupt does not make it readable; RILL_ENOTSUP: an in-process
+ * receiver in the child of a fork. RILL_EBUSY, RILL_EINSET as rill_recv. RILL_ENOFD, RILL_ENOMEM. */
+RILL_API int rill_receiver_descriptor(rill_receiver *receiver, int *descriptor);
+
+/* RILL_OK: nothing is there; from now on the descriptor tells. RILL_EREADY: rill_try_recv has something to say, be it a message, an error or the end. Others as
+ * rill_recv: RILL_EBUSY, RILL_EINSET, RILL_ENOMEM, RILL_ENOFD. The receiver's thread; seldom makes a system call. */
+RILL_API int rill_receiver_arm(rill_receiver *receiver);
+
+/* For rill_set_wait with RILL_NOW. Any thread; no system call. */
+RILL_API int rill_set_descriptor(rill_set *set, int *descriptor);
+
+/* As rill_receiver_arm, for all receivers of the set that are not armed yet. An empty set is armed as well: it becomes readable when a
+ * receiver with something in it is added. RILL_EBUSY: a thread waits on the set. */
+RILL_API int rill_set_arm(rill_set *set);
+
+/* A descriptor that is readable when there is room in a queue with a limit (or in the buffer of a socket), so that a loop need not wait in a send. Arm it for
+ * the size of the next message when a send with RILL_NOW has said RILL_EFULL, and watch it only until it is readable; then send again. All clones share
+ * one. In the child of a fork ask for it again. Any thread; makes up to three descriptors at the first call, and two more at the first arming.
+ * RILL_ENOTSUP   the channel has no limit.
+ * RILL_ENOFD, RILL_ENOMEM */
+RILL_API int rill_sender_descriptor(rill_sender *sender, int *descriptor);
+
+/* RILL_OK: no room now; the descriptor tells when half of the queue is free, or the message fits, whichever is later, or the receiver is gone.
+ * RILL_EREADY: there is room for a message of `size` bytes. RILL_EBROKEN, RILL_ENOTSUP, and as the first wait for room: RILL_EAGAIN, RILL_ENOFD, RILL_ENOMEM.
+ * Any thread; what was armed for before is forgotten. */
+RILL_API int rill_sender_arm(rill_sender *sender, size_t size);
 
 /* ---------------------------------------------------------------- statistics */
 
