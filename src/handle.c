@@ -473,12 +473,17 @@ int rill_handle_close(struct rill_handle *handle)
 
 /* ---- handles of a received message ---- */
 
+static struct rill_traveller *traveller_in(struct rill_attachment *attachment, size_t index)
+{
+    if (!attachment || index >= attachment->count)
+        return NULL;
+    struct rill_traveller *traveller = &attachment->travellers[index];
+    return traveller->kind ? traveller : NULL;
+}
+
 static struct rill_traveller *traveller_of(const rill_message *message, size_t index)
 {
-    if (!rill_is_message(message) || !message->attached || index >= message->attached->count)
-        return NULL;
-    struct rill_traveller *traveller = &message->attached->travellers[index];
-    return traveller->kind ? traveller : NULL;
+    return rill_is_message(message) ? traveller_in(message->attached, index) : NULL;
 }
 
 /* What a traveller is, also if it is held in process inside an opaque handle. */
@@ -515,11 +520,9 @@ static int take_opaque(struct rill_traveller *traveller, uint32_t kind, struct r
     return code;
 }
 
-int rill_message_take(rill_message *message, size_t index, uint32_t kind, struct rill_handle *handle)
+int rill_attachment_take(struct rill_attachment *attachment, size_t index, uint32_t kind, struct rill_handle *handle)
 {
-    if (!rill_is_message(message) || !handle || (kind && !rill_travel_of(kind)))
-        return RILL_EINVAL;
-    struct rill_traveller *traveller = traveller_of(message, index);
+    struct rill_traveller *traveller = traveller_in(attachment, index);
     if (!traveller)
         return RILL_ENOHANDLE;
     if (kind && kind != RILL_HANDLE_OPAQUE && kind != kind_of(traveller))
@@ -533,6 +536,13 @@ int rill_message_take(rill_message *message, size_t index, uint32_t kind, struct
     if (code == RILL_OK)
         *handle = (struct rill_handle){.kind = RILL_HANDLE_OPAQUE, .as.opaque = opaque};
     return code;
+}
+
+int rill_message_take(rill_message *message, size_t index, uint32_t kind, struct rill_handle *handle)
+{
+    if (!rill_is_message(message) || !handle || (kind && !rill_travel_of(kind)))
+        return RILL_EINVAL;
+    return rill_attachment_take(message->attached, index, kind, handle);
 }
 
 int rill_message_take_sender(rill_message *message, size_t index, rill_sender **sender)

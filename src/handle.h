@@ -100,6 +100,9 @@ int rill_attachment_hold(struct rill_handle *handles, size_t count, struct rill_
 /* Frees it, and leaves the objects to the caller. NULL is allowed. */
 void rill_attachment_discard(struct rill_attachment *attachment);
 
+/* Takes one out; `kind` and errors as rill_message_take. */
+int rill_attachment_take(struct rill_attachment *attachment, size_t index, uint32_t kind, struct rill_handle *handle);
+
 /* Closes what was not taken. NULL is allowed. */
 void rill_attachment_free(struct rill_attachment *attachment);
 

@@ -21,6 +21,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct rill_peer; /* rill.h */
+
 typedef int rill_object;
 #define RILL_NO_OBJECT ((rill_object)-1)
 
@@ -159,6 +161,56 @@ bool rill_port_is_open(rill_object object);
 
 /* Is the other side gone for good? One system call, does not block. */
 bool rill_port_peer_gone(rill_object end);
+
+/* Sleeps until the end has a packet or has ended (a gathering: until a member is ready), the event is signalled (RILL_EINTERRUPTED), or the deadline
+ * (RILL_ETIMEDOUT). Success may be spurious. */
+int rill_port_wait_to_receive(rill_object end, rill_object event, int64_t deadline);
+
+/* ---- gatherings: many ends and points, waited for as one object; each is ready for as long as there is something to receive or to accept ---- */
+
+int rill_port_gathering_create(rill_object *gathering);
+int rill_port_gathering_add(rill_object gathering, rill_object member, uint64_t word);
+void rill_port_gathering_remove(rill_object gathering, rill_object member); /* before it is closed */
+
+/* The word of one member that is ready; the others have their turn before it comes again. RILL_EEMPTY: none is. */
+int rill_port_gathering_next(rill_object gathering, uint64_t *word);
+
+/* ---- meeting: names under which processes that share nothing find each other ----
+ * Linux: addresses of sockets, abstract (gone with their last holder) or paths · Windows: named pipes · macOS: bootstrap names.
+ * A name with a '/' is a path. Names are at most RILL_NAME_MOST bytes. */
+
+/* A point at which a name is served: connections queue there until they are accepted, up to `queue` and one more. Nobody waits in a call on it.
+ * `mode` are the permissions of a path; *place is what the path is then, for rill_port_unserve. A path that a dead process left is replaced.
+ * RILL_ENAMEUSED: the name is served, or the path is something else. RILL_EDENIED: the system does not allow the path. RILL_EBUSY: another process
+ * has the folder locked for a second. RILL_EINVAL: no such folder, or a name that cannot be. */
+int rill_port_serve(const char *name, unsigned queue, uint32_t mode, rill_object *point, struct rill_identity *place);
+
+/* Takes the path away, if it still is that place. Before the point is closed. */
+void rill_port_unserve(const char *name, const struct rill_identity *place);
+
+/* The next connection. RILL_EEMPTY: none has come. */
+int rill_port_accept(rill_object point, rill_object *end);
+
+/* Looking for whoever serves a name, until a deadline. */
+struct rill_search {
+    const char *name;
+    int64_t deadline;
+    bool once;         /* a name that cannot come to be later: nobody serving it is final */
+    bool tried;
+    int64_t nap;       /* how long the next wait between two tries is, ns; 0: the first has not begun */
+    rill_object watch; /* tells of changes in a path's folder, if it can be had */
+};
+void rill_port_search_start(struct rill_search *search, const char *name, int64_t deadline);
+void rill_port_search_end(struct rill_search *search);
+
+/* Connects to the name; called again, it waits a little and goes on. RILL_NOW: one try.
+ * RILL_ENOSERVER: nobody served it up to the deadline. RILL_EDENIED: the path's permissions. RILL_EUSED: the queue at the point is full (and `patient` is not set:
+ * else it waits for room, and says RILL_ETIMEDOUT). */
+int rill_port_search_connect(struct rill_search *search, bool patient, rill_object *end);
+
+/* Who is on the other side: of an accepted end who connected, of a connected one who serves. From the system, not from the peer. */
+int rill_port_peer(rill_object end, struct rill_peer *peer);
+uint32_t rill_port_user(void); /* as whom this process acts */
 
 /* ---- events: what wakes a thread of this process out of the calls above ---- */
 

@@ -431,6 +431,11 @@ static int wait_for(rill_object end, short what, rill_object event, int64_t dead
     }
 }
 
+int rill_port_wait_to_receive(rill_object end, rill_object event, int64_t deadline)
+{
+    return wait_for(end, POLLIN, event, deadline);
+}
+
 int rill_port_wait_to_send(rill_object end, rill_object event, int64_t deadline)
 {
     return wait_for(end, POLLOUT, event, deadline);

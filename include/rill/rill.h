@@ -20,6 +20,8 @@
  *   message   a run of bytes and any number of handles; a received one is owned by whoever received it until rill_message_close().
  *   handle    what travels in a message beside bytes: a sender, a receiver, a file descriptor, a region, a buffer.
  *   lane      the part of a channel that belongs to one sending process: its own shared memory.
+ *   server    a name under which one process waits for the receiver of a channel that another process makes, once.
+ *   listener  a name under which a process takes in any number of clients.
  *   transport what carries a channel: shared memory, a socket, or this process's own memory.
  *
  * What holds for every channel
@@ -85,6 +87,9 @@ typedef struct rill_region rill_region;
 typedef struct rill_buffer rill_buffer;
 typedef struct rill_pool rill_pool;
 typedef struct rill_set rill_set;
+
+typedef struct rill_server rill_server;
+typedef struct rill_listener rill_listener;
 
 /* ---------------------------------------------------------------- errors */
 
@@ -450,6 +455,147 @@ RILL_API int rill_region_descriptor(const rill_region *region, int *descriptor);
 /* rill_message_take for a region. One that could become smaller is refused: RILL_EPEER. Its sender may not have taken memory for all of it; then reading
  * takes it, as reading a hole of a file does. */
 RILL_API int rill_message_take_region(rill_message *message, size_t index, rill_region **region);
+
+/* ---------------------------------------------------------------- meeting: servers and listeners
+ *
+ * Processes that share nothing yet find each other by a name:
+ *
+ *     one channel, once                                       any number of clients
+ *     rill_serve(NULL, &server);                              rill_listen("com.example.log", NULL, &listener);
+ *     pass rill_server_name(server) to the other program      rill_listener_accept(listener, RILL_FOREVER, &connection);
+ *     rill_server_accept(&server, deadline, &rx, &first);          connection.sender, connection.receiver, connection.peer
+ *
+ *     rill_connect(name, deadline, NULL, &tx);                rill_listener_connect("com.example.log", deadline, &connection);
+ *
+ * Names. A name of 1 to RILL_NAME_MOST bytes without a '/' is abstract: it leaves nothing behind, however its holder ends, is known to this machine's
+ * processes of the same network namespace, and belongs to nobody: any user may serve it first. So ask connection.peer who it is, where that
+ * matters. A name with a '/' is a path: a socket file that the folder's and its own permissions guard, also for use between containers that share
+ * a folder and no network namespace. It is removed by the close; after a kill it stays, refuses, and is replaced by the next who serves it.
+ * A name that rill makes up is abstract, random, printable, of letters, digits, ':' and '-', and names the version of rill, so that another version
+ * is told at once.
+ *
+ * Fork: a child that inherits a server or listener may accept on it too; each connection goes to one of them. The name is served until all have closed it or are
+ * dead; the path is removed by the process that made it. */
+
+#define RILL_NAME_MOST 100 /* bytes of a name, without the 0 behind it */
+
+/* Who is on the other side, as the system says (not the peer). A process of another pid namespace has pid 0. */
+struct rill_peer {
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+};
+
+enum rill_admit {
+    RILL_ADMIT_SAME_USER = 1, /* the default: those whose effective user is that of this process. Root is not excepted. */
+    RILL_ADMIT_ANY_USER = 2,
+};
+
+/* Asked about each client that the option above lets in: anything but 0 lets it in. Called by accept, in its thread; it must not use the server or listener. */
+typedef int rill_admit_function(void *context, const struct rill_peer *peer);
+
+struct rill_server_options {
+    size_t size;            /* sizeof(struct rill_server_options) */
+    const char *name;       /* NULL: one that rill makes up. Copied. */
+    uint32_t admit;         /* enum rill_admit; 0: RILL_ADMIT_SAME_USER */
+    uint32_t mode;          /* a path's permissions, at most 0777; 0: 0600. Connecting takes the permission to write. */
+    rill_admit_function *admit_function; /* NULL: nobody is asked */
+    void *admit_context;    /* its first argument */
+};
+
+/* Serves a name for one client. *server is the caller's. options may be NULL. Any thread; does not block (a path: waits up to a second for others who serve a name in
+ * the same folder); makes system calls.
+ * RILL_EINVAL     an option out of range, a name that is empty or too long, a path in no folder.
+ * RILL_ENAMEUSED  somebody serves the name, or the path is something else than a socket that a dead process left.
+ * RILL_EDENIED    the system does not allow the path.
+ * RILL_EBUSY      another process keeps the path's folder locked.
+ * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   nothing was made. */
+RILL_API int rill_serve(const struct rill_server_options *options, rill_server **server);
+
+/* The name, for an argument or an environment variable. Valid until the server is closed or has accepted. NULL for an argument that is no server. */
+RILL_API const char *rill_server_name(const rill_server *server);
+
+/* Waits until `deadline` for the client and its first message. On success both are the caller's, the server is closed and *server NULL. The client may have sent
+ * and ended long before. Clients that are not let in, say nothing, or garbage, are turned away unseen and do not count.
+ * On an error the server is still there, to be closed or asked again. One thread at a time; sleeps in the kernel.
+ * RILL_ETIMEDOUT      the deadline passed; RILL_EEMPTY with RILL_NOW.
+ * RILL_EDISCONNECTED  the client connected, and was closed or died without a message; stays so.
+ * RILL_EVERSION       a client of another version or layout of rill was turned away; told once for each.
+ * RILL_EBUSY          another thread is in this call.
+ * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   nothing was lost: try again. Other errors as rill_recv. */
+RILL_API int rill_server_accept(rill_server **server, int64_t deadline, rill_receiver **receiver, rill_message **message);
+
+/* Closes a server that has not accepted: a client that has connected gets RILL_EBROKEN. Returns 0, or RILL_EINVAL (not a server). */
+RILL_API int rill_server_close(rill_server **server);
+
+/* Makes a channel (options as rill_channel) and gives its receiver to the server of that name. *sender is the caller's: it can send at once, and even
+ * end, before the server accepts. Nobody serving the name is waited for until `deadline`, with RILL_NOW not at all; a name that rill made up is served from
+ * its beginning, and never waited for. (Nothing tells that an abstract name comes to be: it is tried every 1 to 50 ms. A path's folder tells.)
+ * Any thread.
+ * RILL_ENOSERVER  nobody serves the name: nobody did until the deadline, the server is gone, or it has accepted its client.
+ * RILL_EUSED      the server has a client that it has not accepted yet. (One that connects at the very moment in which the server accepts another gets
+ *                 a sender, and RILL_EBROKEN from it.)
+ * RILL_EDENIED    the path's permissions, or the server turned this process away at once. (If it looks only later, sending gives RILL_EBROKEN.)
+ * RILL_EVERSION   a made-up name of another version or layout of rill. (With a chosen name the server is told, and sending gives RILL_EBROKEN.)
+ * RILL_ENOTSUP    RILL_INPROC.
+ * RILL_EINFLIGHT  too many descriptors under way between processes. (Once more gives RILL_EUSED until the server has looked.)
+ * RILL_EINVAL, RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   nothing was made. */
+RILL_API int rill_connect(const char *name, int64_t deadline, const struct rill_channel_options *options, rill_sender **sender);
+
+struct rill_listener_options {
+    size_t size;            /* sizeof(struct rill_listener_options) */
+    uint32_t admit;         /* these four as in struct rill_server_options */
+    uint32_t mode;
+    rill_admit_function *admit_function;
+    void *admit_context;
+    const struct rill_channel_options *channel; /* of both channels of each connection; NULL: all defaults. Copied. Not RILL_INPROC. */
+};
+
+/* Channels both ways between a listener and one client, and who the other side is. A client's peer is the process that called rill_listen. */
+struct rill_connection {
+    rill_sender *sender;
+    rill_receiver *receiver;
+    struct rill_peer peer;
+};
+
+/* Serves `name`, NULL: one that rill makes up, for any number of clients. *listener is the caller's. Errors and blocking as rill_serve. */
+RILL_API int rill_listen(const char *name, const struct rill_listener_options *options, rill_listener **listener);
+
+/* The name; valid until the listener is closed. NULL for an argument that is no listener. */
+RILL_API const char *rill_listener_name(const rill_listener *listener);
+
+/* Waits until `deadline` for the next client. On success both ends are the caller's (rill_connection_close closes them). Clients that say nothing, or garbage,
+ * or are not let in, delay nobody: up to 128 are heard at once, and the one that has been silent longest goes when more come.
+ * One thread at a time (another gets RILL_EBUSY); sleeps in the kernel.
+ * RILL_ETIMEDOUT    the deadline passed; RILL_EEMPTY with RILL_NOW.
+ * RILL_EINTERRUPTED rill_listener_interrupt was called.
+ * RILL_EVERSION     a client of another version or layout of rill was turned away; told once for each.
+ * RILL_ENOMEM, RILL_ENOFD, RILL_EINFLIGHT, RILL_ESYSTEM   nothing was lost: the client waits for the next call. */
+RILL_API int rill_listener_accept(rill_listener *listener, int64_t deadline, struct rill_connection *connection);
+
+/* Makes the call that waits on this listener, or the next one that would have to wait, return RILL_EINTERRUPTED; once. Any thread, while the listener is open, but not
+ * a signal handler. Returns 0 or RILL_EINVAL. */
+RILL_API int rill_listener_interrupt(rill_listener *listener);
+
+/* A descriptor for poll and the like: readable when rill_listener_accept has something to do. (With RILL_NOW it may still find no client.) It stays the listener's.
+ * Positive or 0, or RILL_EINVAL, or, in the child of a fork, RILL_ENOMEM, RILL_ENOFD. */
+RILL_API int rill_listener_descriptor(rill_listener *listener);
+
+/* Closes a listener: clients that wait are turned away, a path is removed, connections are not touched. Returns 0, or RILL_EINVAL (not a listener). */
+RILL_API int rill_listener_close(rill_listener **listener);
+
+/* Connects to a listener and waits until it accepts. On success both ends are the caller's. Nobody serving the name, or going away before it accepts, is waited for
+ * until `deadline`, as in rill_connect. Any thread; sleeps in the kernel.
+ * RILL_ENOSERVER  nobody served the name until the deadline, or it is a made-up one whose listener is gone.
+ * RILL_ETIMEDOUT  somebody serves it, and did not accept until the deadline; with RILL_NOW that is all there is to find out.
+ * RILL_EDENIED    the listener does not let this process in, or the path's permissions.
+ * RILL_EVERSION   the listener is of another version or layout of rill.
+ * RILL_EPEER      who serves the name does not speak rill.
+ * RILL_EINVAL, RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   nothing was made. */
+RILL_API int rill_listener_connect(const char *name, int64_t deadline, struct rill_connection *connection);
+
+/* Closes what a connection still has, and sets both pointers to NULL. Returns 0, or RILL_EINVAL. */
+RILL_API int rill_connection_close(struct rill_connection *connection);
 
 /* ---------------------------------------------------------------- ends that a started program inherits */
 
