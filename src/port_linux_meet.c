@@ -197,7 +197,7 @@ static int serve_path(int fd, const struct address *address, unsigned queue, uin
 {
     const char *path = address->socket.sun_path;
     char folder[RILL_NAME_MOST + 2];
-    int lock;
+    int lock = RILL_NO_OBJECT;
     (void)split_path(path, folder);
     int code = fchmod(fd, (mode_t)mode) == 0 ? lock_folder(folder, &lock) : rill_port_code_of_errno(errno);
     if (code != RILL_OK)
