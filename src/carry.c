@@ -55,6 +55,7 @@ static int make_chain(struct rill_lane *lane, rill_object socket)
     }
     lane->carrier.chain = pair[0];
     lane->carrier.in_link = 0;
+    rill_lane_rang(lane, 0); /* a record that is CHAINED waits for this packet */
     return RILL_OK;
 }
 

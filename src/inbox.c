@@ -24,7 +24,7 @@
 #define SCAN_AFTER 5u           /* fewer packets of ours never fill a socket, however small its buffer was made */
 #define CHECK_LONE_EVERY 16u    /* sleeps */
 #define CHECKS_EACH 2u          /* owners asked after whenever the socket is asked anyway */
-#define ARRIVALS_MOST 256u      /* packets of objects that may wait for their records; an honest owner's threads have far fewer under way */
+#define ARRIVALS_MOST 256u      /* packets of objects that may wait for their records; an honest owner has one under way for each thread, and 8 on the socket */
 #define DRAINS_MOST 4u          /* looks at the socket for the packet of a record whose owner is gone */
 #define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
 #define PENDING 2               /* internal: the objects of a record have not come yet */
@@ -236,16 +236,17 @@ static const struct rill_arrival *find_arrival(const struct rill_inlane *lane, u
     return found;
 }
 
-/* G1 and G3 of shm/carry.h: may the head that waits for its packet be dealt with? */
-static bool pending_stirs(const struct rill_inring *ring)
+/* G1 and G3 of shm/carry.h: can a record with this state be dealt with? One in the chain can as soon as the chain itself has come, as a packet. */
+static bool carry_stirs(const struct rill_inlane *lane, uint32_t state, uint64_t number)
 {
-    uint32_t state = rill_carry_state(ring->pending);
-    return (state != RILL_CARRY_PENDING && state != RILL_CARRY_SENT) || find_arrival(ring->lane, ring->pending_number);
+    bool on_socket = state == RILL_CARRY_PENDING || state == RILL_CARRY_SENT;
+    bool waits = on_socket || (state == RILL_CARRY_CHAINED && lane->chain == RILL_NO_OBJECT);
+    return !waits || find_arrival(lane, number);
 }
 
 static bool ring_stirs(const struct rill_inring *ring)
 {
-    return !ring->given_up && (ring->pending ? pending_stirs(ring) : rill_ring_ready(&ring->reader));
+    return !ring->given_up && (ring->pending ? carry_stirs(ring->lane, rill_carry_state(ring->pending), ring->pending_number) : rill_ring_ready(&ring->reader));
 }
 
 static void activate(struct rill_inbox *inbox, struct rill_inlane *lane)
@@ -547,6 +548,12 @@ static void take_room_socket(struct rill_inbox *inbox, struct rill_inlane *lane,
     }
 }
 
+static void take_chain(struct rill_inbox *inbox, struct rill_inlane *lane, rill_object chain)
+{
+    lane->chain = chain;
+    activate(inbox, lane);
+}
+
 static void add_arrival(struct rill_inlane *lane, struct rill_arrival *arrival)
 {
     arrival->next = lane->arrivals;
@@ -603,7 +610,7 @@ static int handle_object(struct rill_inbox *inbox, const struct rill_notice *not
         if (lane && notice->kind == RILL_PACKET_ROOM)
             take_room_socket(inbox, lane, object);
         else if (lane && lane->chain == RILL_NO_OBJECT && rill_port_packets_check(object))
-            lane->chain = object;
+            take_chain(inbox, lane, object);
         else
             rill_port_close(object);
         return RILL_OK;
@@ -791,7 +798,7 @@ static int settle_head(struct rill_inbox *inbox, struct rill_inring *ring, struc
             continue;
         }
         ring->pending_number = head->carried->number;
-        if ((state != RILL_CARRY_PENDING && state != RILL_CARRY_SENT) || find_arrival(ring->lane, ring->pending_number))
+        if (carry_stirs(ring->lane, state, ring->pending_number))
             return RILL_OK;
         ring->pending = head->carried;
         return PENDING;

@@ -291,20 +291,6 @@ int rill_lane_hold(struct rill_lane *lane, struct rill_lane_ring **ring)
 
 /* ---- messages ---- */
 
-/* Makes room in the ring for a record with this payload; gives its length and ticket. */
-static int prepare(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, uint64_t payload, uint64_t *length, uint64_t *ticket)
-{
-    bool stamped = rill_order_needed(lane->page);
-    *length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(payload);
-    if (!rill_ring_fits(&ring->writer, *length)) {
-        int code = next_block(lane, ring, socket, *length);
-        if (code != RILL_OK)
-            return code;
-    }
-    *ticket = stamped ? rill_order_draw(lane->page, &ring->writer.last_ticket) : 0;
-    return RILL_OK;
-}
-
 /* Where a record's payload goes, and what is in front of the message's bytes. */
 static struct rill_carried *put_carried(unsigned char **payload, const struct rill_parcel *parcel, const struct rill_load *load)
 {
@@ -344,16 +330,20 @@ static int commit(struct rill_lane *lane, struct rill_lane_ring *ring, rill_obje
     return code;
 }
 
-/* Prepares a record with `payload` bytes behind `carried`; then the bytes can be put to record->payload. */
+/* Makes room in the ring and prepares a record with `payload` bytes behind `carried`; then the bytes can be put to record->payload. */
 static int begin(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, uint64_t payload, const struct rill_parcel *parcel,
                  struct rill_load *load, struct rill_record *record)
 {
+    bool stamped = rill_order_needed(lane->page);
     uint64_t whole = payload + (parcel ? sizeof *record->carried : 0);
-    int code = prepare(lane, ring, socket, whole, &record->length, &record->ticket);
+    record->length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(whole);
+    int code = rill_ring_fits(&ring->writer, record->length) ? RILL_OK : next_block(lane, ring, socket, record->length);
     if (code == RILL_OK && parcel)
         code = rill_carry_begin(lane, socket, parcel, load);
     if (code != RILL_OK)
         return code;
+    /* Behind the packet: so the packets in a chain lie in the order of their records, but for one of each thread that is on its way. */
+    record->ticket = stamped ? rill_order_draw(lane->page, &ring->writer.last_ticket) : 0;
     record->size = payload;
     record->payload = rill_ring_payload(&ring->writer, record->ticket);
     if (parcel)
