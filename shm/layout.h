@@ -10,7 +10,7 @@
  *   who writes        field
  *   the maker, once   identity and options; read-only afterwards
  *   senders           ticket, rings, rang
- *   the receiver      closed, reader
+ *   the receiver      closed, reader, objects_come
  *
  * Lane, one for each channel and sending process, a growable segment mapped by its owner and the receiver:
  *   offset 0          struct rill_lane_header (one page)
@@ -126,7 +126,8 @@ struct rill_page {
     unsigned char reserved1[RILL_LINE_BYTES - 20];
 
     _Atomic uint64_t reader; /* random name of the process that receives; 0: nobody has received yet, or it let go */
-    unsigned char reserved2[RILL_LINE_BYTES - 8];
+    _Atomic uint32_t objects_come; /* socket mode: the receiver was told that packets carry objects */
+    unsigned char reserved2[RILL_LINE_BYTES - 12];
 };
 
 /* What the owner says of one ring. */

@@ -75,6 +75,7 @@ struct rill_endpoint {
     _Atomic uint32_t spin_turn;
     uint64_t small_most;              /* messages up to this size can take the short way in send.c */
     uint64_t stream;                  /* socket mode: this process's name in pieces, 0 until used */
+    _Atomic uint32_t announced;       /* socket mode: the receiver will know that packets of this endpoint carry objects */
     _Atomic uint64_t messages, bytes; /* socket mode */
     _Atomic uint64_t wakeups, waits;
     bool published;                   /* in the process's table: it was sent or received in a message and may come again. Under the process's lock. */

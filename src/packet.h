@@ -14,6 +14,8 @@ enum rill_packet_kind {
     RILL_PACKET_PIECE = 4, /* socket mode: a piece of a message, or all of it */
     RILL_PACKET_CARRIED = 5, /* the objects of a record with handles: word is the lane's id, number the record's; `count` objects */
     RILL_PACKET_CHAIN = 6, /* word is the lane's id, object 0 the receiving end of its chain of sockets for objects */
+    RILL_PACKET_OBJECTS_COME = 7, /* socket mode, as a piece without bytes: behind this one, packets carry objects */
+    RILL_PACKET_ABANDON = 8, /* socket mode, as a piece without bytes: the sender's message that has begun will not be finished */
 };
 
 struct rill_notice {
@@ -33,10 +35,20 @@ struct rill_chained {
 /* Head of a piece. A sender's pieces of one message follow each other, with pieces of others between them. */
 struct rill_piece {
     uint32_t kind;
-    uint32_t reserved;
+    uint32_t flags;
     uint64_t sender; /* random: names the sending process, which sends one message of several pieces at a time */
-    uint64_t total;  /* size of the message */
+    uint64_t total;  /* size of the message, what stands in front of it included */
     uint64_t offset; /* of this piece in it */
+};
+
+/* The message has handles: in front of its bytes stand a struct rill_piece_section and the section. Its objects come with its pieces, in order; it is
+ * complete with the last byte and the last object. */
+#define RILL_PIECE_HANDLES 1u
+
+struct rill_piece_section {
+    uint64_t bytes;
+    uint32_t handle_count;
+    uint32_t object_count;
 };
 
 #endif

@@ -4,6 +4,7 @@
 #include "message.h"
 #include "process.h"
 #include "source.h"
+#include "stream.h"
 
 /* ---- who may receive ---- */
 
@@ -30,6 +31,8 @@ static int inherit(rill_receiver *receiver)
     int code = claim(receiver);
     if (code == RILL_OK && receiver->transport == RILL_SHM)
         code = rill_inbox_inherit(receiver->state);
+    if (code == RILL_OK && receiver->transport == RILL_SOCKET)
+        code = rill_stream_inherit(receiver->state);
     if (code != RILL_OK)
         return code;
     rill_port_close(atomic_exchange_explicit(&receiver->event, RILL_NO_OBJECT, memory_order_relaxed)); /* the parent's threads signal it */

@@ -320,7 +320,8 @@ static int dispatch_handles(struct rill_endpoint *endpoint, const struct rill_by
     int code = rill_parcel_pack(&parcel, handles, handle_count, endpoint);
     if (code != RILL_OK)
         return code;
-    code = endpoint->transport == RILL_SHM ? send_shared(endpoint, parts, count, size, &parcel, deadline) : RILL_ENOTSUP;
+    code = endpoint->transport == RILL_SHM ? send_shared(endpoint, parts, count, size, &parcel, deadline)
+                                           : rill_stream_send_parcel(endpoint, parts, count, size, &parcel, deadline);
     if (code == RILL_OK)
         rill_parcel_sent(&parcel);
     else
