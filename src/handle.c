@@ -405,7 +405,10 @@ static void sent_opaque(struct rill_handle *handle)
         travel->sent(&traveller->live);
     if (travel && travel->moves)
         traveller->kind = 0;
-    drop_traveller(traveller);
+    if (traveller->live.kind)
+        drop_traveller(traveller);
+    for (uint32_t i = 0; i < traveller->object_count; i++) /* no more than that: it lives on at the other side */
+        rill_port_close(traveller->objects[i]);
     free_opaque(handle->as.opaque);
 }
 

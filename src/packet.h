@@ -15,7 +15,6 @@ enum rill_packet_kind {
     RILL_PACKET_CARRIED = 5, /* the objects of a record with handles: word is the lane's id, number the record's; `count` objects */
     RILL_PACKET_CHAIN = 6, /* word is the lane's id, object 0 the receiving end of its chain of sockets for objects */
     RILL_PACKET_OBJECTS_COME = 7, /* socket mode, as a piece without bytes: behind this one, packets carry objects */
-    RILL_PACKET_ABANDON = 8, /* socket mode, as a piece without bytes: the sender's message that has begun will not be finished */
 };
 
 struct rill_notice {
@@ -41,9 +40,10 @@ struct rill_piece {
     uint64_t offset; /* of this piece in it */
 };
 
-/* The message has handles: in front of its bytes stand a struct rill_piece_section and the section. Its objects come with its pieces, in order; it is
- * complete with the last byte and the last object. */
+/* The message has handles: in front of its bytes stand a struct rill_piece_section and the section. Its objects come with its first piece; */
 #define RILL_PIECE_HANDLES 1u
+/* or, if one packet cannot hold them, sockets come with it in which they wait, in order. */
+#define RILL_PIECE_BUNDLED 2u
 
 struct rill_piece_section {
     uint64_t bytes;

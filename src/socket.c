@@ -50,36 +50,24 @@ static int send_piece(struct rill_endpoint *endpoint, const struct rill_piece *p
     }
 }
 
-/* A message on its way out. */
+/* A message on its way out. The objects, no more than fit a packet, go with its first piece. */
 struct outgoing {
     uint32_t flags;
     const unsigned char *data;
     uint64_t size;
     const rill_object *objects;
-    uint32_t object_count;
+    unsigned object_count;
 };
-
-static void abandon(struct rill_endpoint *endpoint)
-{
-    struct rill_piece piece = {.kind = RILL_PACKET_ABANDON, .sender = endpoint->stream};
-    (void)send_piece(endpoint, &piece, NULL, 0, NULL, 0, RILL_FOREVER, false); /* without it, the next message of several pieces says the same */
-}
 
 static int send_in_turn(struct rill_endpoint *endpoint, const struct outgoing *out, int64_t deadline)
 {
     struct rill_piece piece = {.kind = RILL_PACKET_PIECE, .flags = out->flags, .sender = endpoint->stream, .total = out->size};
-    uint32_t object = 0;
-    bool first = true;
-    int code = RILL_OK;
-    while (code == RILL_OK && (piece.offset < out->size || object < out->object_count)) {
+    int code = send_piece(endpoint, &piece, out->data, PIECE_MOST, out->objects, out->object_count, deadline, true);
+    piece.offset = PIECE_MOST;
+    while (code == RILL_OK && piece.offset < out->size) {
         uint64_t length = out->size - piece.offset < PIECE_MOST ? out->size - piece.offset : PIECE_MOST;
-        uint32_t with = out->object_count - object < RILL_PACKET_OBJECTS ? out->object_count - object : RILL_PACKET_OBJECTS;
-        code = send_piece(endpoint, &piece, out->data + piece.offset, length, out->objects + object, with, first ? deadline : RILL_FOREVER, first);
-        if (code != RILL_OK && !first)
-            abandon(endpoint);
+        code = send_piece(endpoint, &piece, out->data + piece.offset, length, NULL, 0, RILL_FOREVER, false);
         piece.offset += length;
-        object += with;
-        first = false;
     }
     return code;
 }
@@ -98,7 +86,7 @@ static int send_pieces(struct rill_endpoint *endpoint, const struct outgoing *ou
 
 static int send_whole(struct rill_endpoint *endpoint, const struct outgoing *out, int64_t deadline)
 {
-    if (out->size > PIECE_MOST || out->object_count > RILL_PACKET_OBJECTS)
+    if (out->size > PIECE_MOST)
         return send_pieces(endpoint, out, deadline);
     struct rill_piece piece = {.kind = RILL_PACKET_PIECE, .flags = out->flags, .total = out->size};
     return send_piece(endpoint, &piece, out->data, out->size, out->objects, out->object_count, deadline, true);
@@ -167,19 +155,88 @@ static unsigned char *join_section(const struct rill_parcel *parcel, const struc
     return body;
 }
 
+#define BUNDLES_MOST 64u
+
+/* Sockets with objects inside: their receiving ends. */
+struct bundles {
+    rill_object ends[BUNDLES_MOST];
+    unsigned count;
+};
+
+static void close_bundles(struct bundles *bundles)
+{
+    for (unsigned i = 0; i < bundles->count; i++)
+        rill_port_close(bundles->ends[i]);
+}
+
+/* Puts objects in until all are, or the socket is full. */
+static int fill_bundle(rill_object end, const struct rill_parcel *parcel, uint32_t *done)
+{
+    static const char byte = 0;
+    struct rill_run_of_bytes run = {.data = &byte, .size = sizeof byte};
+    int code = RILL_OK;
+    while (code == RILL_OK && *done < parcel->object_count) {
+        uint32_t left = parcel->object_count - *done;
+        unsigned with = left < RILL_PACKET_OBJECTS ? left : RILL_PACKET_OBJECTS;
+        code = rill_port_send(end, &run, 1, parcel->objects + *done, with, false);
+        if (code == RILL_OK)
+            *done += with;
+    }
+    return code == RILL_EFULL ? RILL_OK : code;
+}
+
+static int bundle(const struct rill_parcel *parcel, struct bundles *bundles)
+{
+    uint32_t done = 0;
+    int code = RILL_OK;
+    for (bundles->count = 0; code == RILL_OK && done < parcel->object_count;) {
+        rill_object pair[2];
+        if (bundles->count == BUNDLES_MOST)
+            code = RILL_EINFLIGHT;
+        else
+            code = rill_port_pair(pair);
+        if (code != RILL_OK)
+            break;
+        bundles->ends[bundles->count++] = pair[1];
+        code = fill_bundle(pair[0], parcel, &done);
+        rill_port_close(pair[0]);
+    }
+    if (code != RILL_OK)
+        close_bundles(bundles);
+    return code;
+}
+
+static int send_objects(struct rill_endpoint *endpoint, struct outgoing *out, const struct rill_parcel *parcel, int64_t deadline)
+{
+    struct bundles bundles;
+    int code = parcel->object_count ? announce_objects(endpoint, deadline) : RILL_OK;
+    if (code != RILL_OK || parcel->object_count <= RILL_PACKET_OBJECTS) {
+        out->objects = parcel->objects;
+        out->object_count = parcel->object_count;
+        return code == RILL_OK ? send_whole(endpoint, out, deadline) : code;
+    }
+    code = bundle(parcel, &bundles);
+    if (code != RILL_OK)
+        return code;
+    out->flags |= RILL_PIECE_BUNDLED;
+    out->objects = bundles.ends;
+    out->object_count = bundles.count;
+    code = send_whole(endpoint, out, deadline);
+    close_bundles(&bundles);
+    return code;
+}
+
 int rill_stream_send_parcel(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size,
                             const struct rill_parcel *parcel, int64_t deadline)
 {
     if (is_closed(endpoint))
         return RILL_EBROKEN;
-    struct outgoing out = {.flags = RILL_PIECE_HANDLES, .objects = parcel->objects, .object_count = parcel->object_count};
+    struct outgoing out = {.flags = RILL_PIECE_HANDLES};
     unsigned char *body = join_section(parcel, parts, count, size, &out.size);
     if (!body)
         return RILL_ENOMEM;
     out.data = body;
-    int code = out.object_count ? announce_objects(endpoint, deadline) : RILL_OK;
-    if (code == RILL_OK)
-        code = send_whole(endpoint, &out, deadline);
+    int code = send_objects(endpoint, &out, parcel, deadline);
     free(body);
     return count_sent(endpoint, size, code);
 }
@@ -192,9 +249,11 @@ struct assembly {
     uint64_t filled;
     rill_message *message; /* its size is the total */
     uint32_t flags;
-    uint32_t object_most;  /* so many will come */
+    uint32_t object_most;  /* so many belong to the message */
     uint32_t object_count;
-    rill_object *objects;
+    rill_object *objects;  /* those, or while it is not complete the sockets in which they wait */
+    uint32_t bundle_count;
+    rill_object *bundles;  /* when it is complete: the sockets that may still hold some */
     struct assembly *next;
 };
 
@@ -235,7 +294,10 @@ static void free_assembly(struct assembly *assembly)
 {
     for (uint32_t i = 0; i < assembly->object_count; i++)
         rill_port_close(assembly->objects[i]);
+    for (uint32_t i = 0; i < assembly->bundle_count; i++)
+        rill_port_close(assembly->bundles[i]);
     free(assembly->objects);
+    free(assembly->bundles);
     if (assembly->message)
         rill_message_free(assembly->message);
     free(assembly);
@@ -343,6 +405,35 @@ void rill_stream_destroy(struct rill_stream *stream)
     free(stream);
 }
 
+/* What the first piece says of the handles. */
+static int read_front(const struct rill_stream *stream, struct rill_piece_section *section)
+{
+    const struct rill_piece *head = &stream->head;
+    if (stream->length < sizeof *section)
+        return RILL_EPEER;
+    memcpy(section, stream->place, sizeof *section);
+    bool sound = section->object_count <= RILL_OBJECTS_MOST && section->bytes <= RILL_SECTION_MOST &&
+                 section->bytes <= head->total - sizeof *section;
+    bool complete = head->flags & RILL_PIECE_BUNDLED ? stream->object_count <= section->object_count : stream->object_count == section->object_count;
+    return sound && complete ? RILL_OK : RILL_EPEER;
+}
+
+/* Takes over the packet's objects. RILL_ENOMEM: they are where they were. */
+static int take_objects(struct rill_stream *stream, struct assembly *assembly)
+{
+    if (stream->object_count == 0)
+        return RILL_OK;
+    uint64_t sum = (uint64_t)assembly->object_count + stream->object_count;
+    rill_object *larger = realloc(assembly->objects, sum * sizeof *larger);
+    if (!larger)
+        return RILL_ENOMEM;
+    memcpy(larger + assembly->object_count, stream->objects, stream->object_count * sizeof *larger);
+    assembly->objects = larger;
+    assembly->object_count = (uint32_t)sum;
+    stream->object_count = 0;
+    return RILL_OK;
+}
+
 /* A new message begins; what its sender had begun before it will never be finished. */
 static int begin_assembly(struct rill_stream *stream, struct assembly **begun)
 {
@@ -351,16 +442,17 @@ static int begin_assembly(struct rill_stream *stream, struct assembly **begun)
     give_up(stream, find_assembly(stream, head->sender));
     if (stream->assembly_count >= stream->max_assemblies)
         return RILL_EPEER;
-    if (head->flags & RILL_PIECE_HANDLES) {
-        if (stream->length < sizeof section)
-            return RILL_EPEER;
-        memcpy(&section, stream->place, sizeof section);
-        if (section.object_count > RILL_OBJECTS_MOST || section.bytes > RILL_SECTION_MOST || section.bytes > head->total - sizeof section)
-            return RILL_EPEER;
-    }
+    int code = head->flags ? read_front(stream, &section) : RILL_OK;
+    if (code != RILL_OK)
+        return code;
     struct assembly *made = new_assembly(head->sender, head->total, head->flags);
     if (!made)
         return RILL_ENOMEM;
+    code = take_objects(stream, made);
+    if (code != RILL_OK) {
+        free_assembly(made);
+        return code;
+    }
     made->object_most = section.object_count;
     link_assembly(stream, made);
     *begun = made;
@@ -373,34 +465,16 @@ static void move_to_front(struct rill_stream *stream, struct assembly *assembly)
     link_assembly(stream, assembly);
 }
 
-/* Takes over the packet's objects. RILL_ENOMEM: they are where they were. */
-static int add_objects(struct rill_stream *stream, struct assembly *assembly)
-{
-    uint32_t count = stream->object_count;
-    if (count > assembly->object_most - assembly->object_count)
-        return RILL_EPEER;
-    if (count == 0)
-        return RILL_OK;
-    rill_object *larger = realloc(assembly->objects, (assembly->object_count + count) * sizeof *larger);
-    if (!larger)
-        return RILL_ENOMEM;
-    memcpy(larger + assembly->object_count, stream->objects, count * sizeof *larger);
-    assembly->objects = larger;
-    assembly->object_count += count;
-    stream->object_count = 0;
-    return RILL_OK;
-}
-
 static bool is_complete(const struct assembly *assembly)
 {
-    return assembly->filled == assembly->message->size && assembly->object_count == assembly->object_most;
+    return assembly->filled == assembly->message->size;
 }
 
 /* Takes a complete one out: it is the next message, or will be when its handles have been looked at. */
 static void complete(struct rill_stream *stream, struct assembly *assembly)
 {
     unlink_assembly(stream, assembly);
-    if (assembly->flags & RILL_PIECE_HANDLES) {
+    if (assembly->flags) {
         stream->finished = assembly;
         return;
     }
@@ -420,12 +494,10 @@ static int add_piece(struct rill_stream *stream)
     }
     if (!assembly)
         return RILL_EPEER;
-    bool fits = assembly->filled == head->offset && assembly->message->size == head->total && assembly->flags == head->flags;
-    int code = fits ? add_objects(stream, assembly) : RILL_EPEER;
-    if (code == RILL_EPEER)
+    if (assembly->filled != head->offset || assembly->message->size != head->total || assembly->flags != head->flags || stream->object_count) {
         drop_assembly(stream, assembly);
-    if (code != RILL_OK)
-        return code;
+        return RILL_EPEER;
+    }
     unsigned char *target = rill_message_bytes(assembly->message) + assembly->filled;
     if (target != stream->place && stream->length)
         memcpy(target, stream->place, stream->length);
@@ -436,15 +508,53 @@ static int add_piece(struct rill_stream *stream)
     return RILL_OK;
 }
 
+/* One packet of objects out of the first socket; an empty one is closed. */
+static int take_from_bundle(struct rill_stream *stream, struct assembly *assembly)
+{
+    char byte;
+    struct rill_packet packet = {.data = {&byte}, .capacity = {sizeof byte}};
+    if (assembly->bundle_count == 0 || !rill_port_packets_check(assembly->bundles[0]))
+        return RILL_EPEER;
+    int code = rill_port_receive_objects(assembly->bundles[0], RILL_NO_OBJECT, RILL_NOW, &packet, stream->objects, &stream->object_count);
+    if (code == RILL_EEMPTY || code == RILL_EDISCONNECTED) {
+        rill_port_close(assembly->bundles[0]);
+        memmove(assembly->bundles, assembly->bundles + 1, --assembly->bundle_count * sizeof *assembly->bundles);
+        return RILL_OK;
+    }
+    if (code != RILL_OK)
+        return code == RILL_ENOFD || code == RILL_ENOMEM ? code : RILL_EPEER;
+    return stream->object_count && stream->object_count <= assembly->object_most - assembly->object_count ? RILL_OK : RILL_EPEER;
+}
+
+/* Gets the objects out of the sockets that came for them. RILL_ENOFD, RILL_ENOMEM: what came out so far stays. */
+static int unbundle(struct rill_stream *stream, struct assembly *assembly)
+{
+    if (!assembly->bundles) {
+        assembly->bundles = assembly->objects;
+        assembly->bundle_count = assembly->object_count;
+        assembly->objects = NULL;
+        assembly->object_count = 0;
+    }
+    int code = take_objects(stream, assembly); /* for which memory was short */
+    while (code == RILL_OK && assembly->object_count < assembly->object_most) {
+        code = take_from_bundle(stream, assembly);
+        if (code == RILL_OK)
+            code = take_objects(stream, assembly);
+    }
+    return code;
+}
+
 static int read_handles(struct rill_stream *stream, struct assembly *assembly)
 {
-    struct rill_piece_section section; /* private memory: what begin_assembly checked */
+    struct rill_piece_section section; /* private memory: what read_front checked */
     unsigned char *bytes = rill_message_bytes(assembly->message);
     memcpy(&section, bytes, sizeof section);
     uint64_t front = sizeof section + section.bytes;
     if (assembly->message->size - front > stream->max_message)
         return RILL_EPEER;
-    int code = rill_attachment_make(bytes + sizeof section, section.bytes, assembly->objects, assembly->object_count, section.handle_count, NULL,
+    int code = assembly->flags & RILL_PIECE_BUNDLED ? unbundle(stream, assembly) : RILL_OK;
+    if (code == RILL_OK)
+        code = rill_attachment_make(bytes + sizeof section, section.bytes, assembly->objects, assembly->object_count, section.handle_count, NULL,
                                     &assembly->message->attached);
     if (code != RILL_OK)
         return code;
@@ -454,12 +564,12 @@ static int read_handles(struct rill_stream *stream, struct assembly *assembly)
     return RILL_OK;
 }
 
-/* A message with handles is complete. RILL_ENOMEM: it stays, for the next call. */
+/* A message with handles is complete. RILL_ENOMEM, RILL_ENOFD: it stays, for the next call. */
 static int finish(struct rill_stream *stream)
 {
     struct assembly *assembly = stream->finished;
     int code = read_handles(stream, assembly);
-    if (code == RILL_ENOMEM)
+    if (code == RILL_ENOMEM || code == RILL_ENOFD)
         return code;
     if (code == RILL_OK) {
         stream->ready = assembly->message;
@@ -468,6 +578,7 @@ static int finish(struct rill_stream *stream)
         stream->faults++;
     }
     free_assembly(assembly);
+    close_objects(stream);
     stream->finished = NULL;
     return RILL_OK;
 }
@@ -491,15 +602,22 @@ static int take_whole(struct rill_stream *stream)
     return RILL_OK;
 }
 
+static bool flags_are_sound(uint32_t flags)
+{
+    return flags == 0 || flags == RILL_PIECE_HANDLES || flags == (RILL_PIECE_HANDLES | RILL_PIECE_BUNDLED);
+}
+
+static bool total_is_sound(const struct rill_stream *stream, uint32_t flags, uint64_t total)
+{
+    uint64_t front = flags ? sizeof(struct rill_piece_section) + RILL_SECTION_MOST : 0;
+    return total <= SIZE_MAX / 2 && (total <= front || total - front <= stream->max_message);
+}
+
 static bool piece_is_sound(const struct rill_stream *stream)
 {
     const struct rill_piece *head = &stream->head;
-    bool handles = head->flags == RILL_PIECE_HANDLES;
-    uint64_t front = handles ? sizeof(struct rill_piece_section) + RILL_SECTION_MOST : 0;
-    bool bounded = head->total <= SIZE_MAX / 2 && (head->total <= front || head->total - front <= stream->max_message);
-    bool has_something = stream->length || !head->total || (handles && stream->object_count);
-    return (handles || (head->flags == 0 && stream->object_count == 0)) && bounded && head->offset <= head->total &&
-           stream->length <= head->total - head->offset && has_something;
+    return flags_are_sound(head->flags) && (head->flags || !stream->object_count) && total_is_sound(stream, head->flags, head->total) &&
+           head->offset <= head->total && stream->length <= head->total - head->offset && (stream->length || !head->total);
 }
 
 static int take_piece(struct rill_stream *stream)
@@ -507,14 +625,6 @@ static int take_piece(struct rill_stream *stream)
     if (!piece_is_sound(stream))
         return RILL_EPEER;
     return stream->length == stream->head.total && !stream->head.flags ? take_whole(stream) : add_piece(stream);
-}
-
-static int take_abandonment(struct rill_stream *stream)
-{
-    struct assembly *begun = find_assembly(stream, stream->head.sender);
-    if (begun)
-        drop_assembly(stream, begun);
-    return RILL_OK;
 }
 
 /* Deals with the packet that was received. For lack of memory it stays, to be dealt with at the next call. */
@@ -525,8 +635,6 @@ static int deal_with_packet(struct rill_stream *stream)
         code = take_piece(stream);
     else if (stream->head.kind == RILL_PACKET_OBJECTS_COME)
         code = expect_objects(stream);
-    else if (stream->head.kind == RILL_PACKET_ABANDON)
-        code = take_abandonment(stream);
     if (code == RILL_ENOMEM)
         return code;
     stream->place = NULL;
@@ -731,8 +839,6 @@ static uint32_t list_entries(const struct rill_stream *stream, struct leaving_en
     uint32_t count = 0;
     if (stream->ready)
         list[count++] = leaving_message(stream->ready);
-    if (stream->finished)
-        list[count++] = leaving_assembly(stream->finished);
     for (const struct assembly *each = stream->assemblies; each; each = each->next)
         list[count++] = leaving_assembly(each);
     return count;
@@ -789,14 +895,13 @@ static int pack_entries(const struct rill_stream *stream, const struct leaving_e
 static int pack(void *state, struct rill_parcel *parcel, struct rill_blob *blob)
 {
     struct rill_stream *stream = state;
-    if (stream->place && deal_with_packet(stream) != RILL_OK)
-        return RILL_ENOMEM;
-    if (!stream->objects && !stream->faults && !stream->ready && !stream->finished && !stream->assemblies)
-        return RILL_OK;
-    struct leaving_entry *list = malloc((stream->assembly_count + 2) * sizeof *list);
+    int code = stream->place || stream->finished ? receive_packet(stream, RILL_NO_OBJECT, RILL_NOW) : RILL_OK; /* what memory was short for */
+    if (code != RILL_OK || (!stream->objects && !stream->faults && !stream->ready && !stream->assemblies))
+        return code;
+    struct leaving_entry *list = malloc((stream->assembly_count + 1) * sizeof *list);
     if (!list)
         return RILL_ENOMEM;
-    int code = pack_entries(stream, list, list_entries(stream, list), parcel, blob);
+    code = pack_entries(stream, list, list_entries(stream, list), parcel, blob);
     free(list);
     return code;
 }
@@ -813,12 +918,11 @@ struct arriving {
 
 static bool entry_is_sound(const struct rill_stream *stream, const struct stream_entry *entry, const struct arriving *left)
 {
-    bool handles = entry->flags == RILL_PIECE_HANDLES;
-    uint64_t front = handles ? sizeof(struct rill_piece_section) + RILL_SECTION_MOST : 0;
-    bool bounded = entry->total <= SIZE_MAX / 2 && (entry->total <= front || entry->total - front <= stream->max_message);
-    return (handles || (entry->flags == 0 && entry->object_most == 0)) && bounded && entry->filled <= entry->total &&
-           entry->filled <= left->byte_count && entry->object_count <= entry->object_most && entry->object_most <= RILL_OBJECTS_MOST &&
-           entry->object_count <= left->object_count && (!handles || entry->filled >= sizeof(struct rill_piece_section));
+    bool objects = entry->flags & RILL_PIECE_BUNDLED ? entry->object_count <= entry->object_most : entry->object_count == entry->object_most;
+    return flags_are_sound(entry->flags) && total_is_sound(stream, entry->flags, entry->total) && objects &&
+           entry->object_most <= (entry->flags ? RILL_OBJECTS_MOST : 0) && entry->object_count <= left->object_count &&
+           entry->filled >= (entry->flags ? sizeof(struct rill_piece_section) : 0) && entry->filled <= entry->total &&
+           entry->filled <= left->byte_count;
 }
 
 /* What stands in front of the message must be as it was when it came. */
@@ -837,8 +941,10 @@ static int unpack_entry(struct rill_stream *stream, struct arriving *left)
 {
     struct stream_entry entry;
     memcpy(&entry, left->entries, sizeof entry);
-    if (!entry_is_sound(stream, &entry, left) || stream->assembly_count >= (uint64_t)stream->max_assemblies + 2)
+    if (!entry_is_sound(stream, &entry, left) || stream->assembly_count > stream->max_assemblies)
         return RILL_EPEER;
+    if (entry.flags && expect_objects(stream) != RILL_OK)
+        return RILL_ENOMEM;
     struct assembly *made = new_assembly(entry.sender, entry.total, entry.flags);
     if (!made)
         return RILL_ENOMEM;

@@ -7,7 +7,9 @@
  * Pieces of one message follow each other; pieces of other senders may lie between them. A message counts as sent when its
  * last piece is; so messages are received in the order of their last pieces, which is real-time order.
  *
- * Handles go along: their descriptions in front of the bytes, their objects with the pieces, as many as fit each. A receiver that takes a packet without
+ * Handles go along: their descriptions in front of the bytes, their objects with the first piece. What does not fit one packet is first put into sockets of
+ * its own, and the receiving ends of these go with the piece: so all objects are under way before anything of the message is, and where the system refuses
+ * one, closing the sockets takes back all. A receiver that takes a packet without
  * asking for its objects loses them, and asking costs each packet a system call more (port.h). So it asks only when it knows that there may be some:
  *   - before its first packet with objects, an endpoint sends one that says so (RILL_PACKET_OBJECTS_COME);
  *   - the socket gives packets in order, and there is one receiver, which takes one packet in a call: the call that takes a packet with objects thus
@@ -33,7 +35,7 @@ struct rill_stream;
  * has gone: it cannot be half sent. */
 int rill_stream_send(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline);
 
-/* The same with handles. RILL_EINFLIGHT also in the middle: then the receiver throws away what it has of the message. */
+/* The same with handles. RILL_EINFLIGHT, RILL_EDESCRIPTOR. */
 int rill_stream_send_parcel(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size,
                             const struct rill_parcel *parcel, int64_t deadline);
 
