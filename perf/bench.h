@@ -12,6 +12,8 @@ int bench_latency(const struct options *options);
 int bench_wakeup(const struct options *options);
 int bench_fanin(const struct options *options);
 int bench_create(const struct options *options);
+int bench_transfer(const struct options *options);
+int bench_request(const struct options *options);
 int bench_burst(const struct options *options);
 int bench_syscalls(const struct options *options);
 int bench_limit(const struct options *options);

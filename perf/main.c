@@ -15,6 +15,8 @@ static const struct {
     {"wakeup", bench_wakeup, "one way to a receiver asleep for over 1 ms; and what a blocked receiver costs"},
     {"fanin", bench_fanin, "several producers, one receiver"},
     {"create", bench_create, "make a channel, send and receive one message, close both ends"},
+    {"transfer", bench_transfer, "send a sender through a channel, and a message back with it"},
+    {"request", bench_request, "make a channel, send its sender, get one message through it, close both ends"},
     {"burst", bench_burst, "memory of a queue that nobody receives from, and after it was drained"},
     {"syscalls", bench_syscalls, "system calls a message (needs strace)"},
     {"limit", bench_limit, "the machine: cacheline, ring, socket, socket_wake, eventfd_wake, futex_wake, memcpy, read"},
@@ -38,9 +40,9 @@ static void print_help(void)
         "  --producers N                       fanin (4)\n"
         "  --bytes N                           burst (4G)\n"
         "  --batch N                           throughput: so many messages with each call\n"
-        "  --messages N                        throughput, latency, create: so many, instead of --seconds; syscalls: the "
+        "  --messages N                        throughput, latency, create, transfer, request: so many, instead of --seconds; syscalls: the "
         "difference\n"
-        "  --variant NAME,NAME...              limit: only these\n"
+        "  --variant NAME,NAME...              limit: only these; syscalls: of throughput (if none is named), transfer, request\n"
         "  --bare                              throughput, latency, wakeup: the bare ring and socket of limit in turn with them\n"
         "\n"
         "What is compared runs in turn, run by run. A split row has cacheline_ns, the mean of the round trip of a cache line "

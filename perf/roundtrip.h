@@ -13,6 +13,9 @@
 void report_times(struct run *run, const struct histogram *times);
 struct histogram *new_histogram(const struct run *run);
 
+/* For what is there and back in a way of its own: takes the time of each step, after meet_before; the caller ends with meet_after. */
+void time_steps(struct run *run, void (*step)(struct run *run, void *state, uint64_t number), void *state);
+
 static inline int64_t warm_up_time(const struct run *run)
 {
     int64_t time = (int64_t)(run->options->seconds * 0.1 * SECOND);

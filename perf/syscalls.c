@@ -20,11 +20,18 @@
 #define BYTES_MAX ((uint64_t)4 << 30)
 #define SHARED_MESSAGES 2000000
 #define SOCKET_MESSAGES 10000
+#define HANDLES_MESSAGES 2000
 
 struct traced {
     double calls;
     double line; /* cacheline_ns, NAN if there is none */
 };
+
+/* The bench of which a message's calls are counted. */
+static const char *bench_of(const struct contestant *it)
+{
+    return strcmp(it->variant, "-") == 0 ? "throughput" : it->variant;
+}
 
 static _Noreturn void run_traced(const struct contestant *it, const struct options *options, uint64_t messages,
                                  const char *output, int rows)
@@ -37,7 +44,7 @@ static _Noreturn void run_traced(const struct contestant *it, const struct optio
     snprintf(limit, sizeof limit, "%llu", (unsigned long long)(options->limit_given ? options->limit : RILL_PIPELINE_LIMIT));
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(rows, STDOUT_FILENO);
-    execlp("strace", "strace", "-c", "-f", "-qq", "-o", output, self, "throughput", "--transport", it->transport, "--placement",
+    execlp("strace", "strace", "-c", "-f", "-qq", "-o", output, self, bench_of(it), "--transport", it->transport, "--placement",
            placement_name(options->placement), "--size", size, "--messages", count, "--limit", limit, "--runs", "1", "--format",
            "tsv", (char *)NULL);
     fprintf(stderr, "rill-perf: strace cannot be started (%s); the bench syscalls needs it installed\n", strerror(errno));
@@ -99,7 +106,7 @@ static bool trace(const struct contestant *it, const struct options *options, ui
 
 static uint64_t message_count(const struct contestant *it, const struct options *options)
 {
-    uint64_t count = it->rill == RILL_SOCKET ? SOCKET_MESSAGES : SHARED_MESSAGES;
+    uint64_t count = strcmp(it->variant, "-") != 0 ? HANDLES_MESSAGES : it->rill == RILL_SOCKET ? SOCKET_MESSAGES : SHARED_MESSAGES;
     if (options->messages)
         return options->messages;
     return it->size && count > BYTES_MAX / it->size ? BYTES_MAX / it->size + 1 : count;
@@ -120,12 +127,26 @@ static int count_calls(const struct contestant *it, const struct options *option
     return 0;
 }
 
+static int count_with_handles(const struct options *options)
+{
+    static const char *const variants[] = {"transfer", "request"};
+    int result = 0;
+    for (size_t v = 0; v < COUNT_OF(variants); v++)
+        for (size_t t = 0; t < options->transport_count && options_variant(options, variants[v]) && !result; t++) {
+            struct contestant contestant;
+            size_t one = 0;
+            contestant_add(&contestant, &one, "syscalls", variants[v], options->transports[t], sizeof(uint64_t));
+            result |= count_calls(&contestant, options);
+        }
+    return result;
+}
+
 int bench_syscalls(const struct options *options)
 {
     static const size_t defaults[] = {64};
     const size_t *sizes, count = options_sizes(options, defaults, COUNT_OF(defaults), &sizes);
-    int result = 0;
-    for (size_t i = 0; i < count; i++)
+    int result = options->variants ? count_with_handles(options) : 0;
+    for (size_t i = 0; i < count && options_variant(options, "throughput"); i++)
         for (size_t t = 0; t < options->transport_count && !result; t++) {
             struct contestant contestant;
             size_t one = 0;
