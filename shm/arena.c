@@ -13,6 +13,7 @@
 #define mallocx rill_je_mallocx
 #define dallocx rill_je_dallocx
 #define nallocx rill_je_nallocx
+#define xallocx rill_je_xallocx
 #define mallctl rill_je_mallctl
 #define mallctlnametomib rill_je_mallctlnametomib
 #define mallctlbymib rill_je_mallctlbymib
@@ -22,7 +23,7 @@ extern const char *rill_je_malloc_conf;
 const char *rill_je_malloc_conf = "narenas:1,tcache:false,tcache_max:8388608,oversize_threshold:0";
 #endif
 
-#define ALIGNMENT 64
+#define OWN_PAGES ((uint64_t)16 << 10) /* allocations of this size share no page with others */
 
 struct rill_arena {
     extent_hooks_t hooks; /* first: the hooks get its address and find the rest from it */
@@ -157,7 +158,7 @@ static int make_index(struct rill_arena *arena)
         return code;
     }
     arena->purge[1] = arena->index;
-    arena->flags = MALLOCX_ALIGN(ALIGNMENT) | MALLOCX_ARENA(arena->index) | MALLOCX_TCACHE(arena->cache);
+    arena->flags = MALLOCX_ARENA(arena->index) | MALLOCX_TCACHE(arena->cache);
     return RILL_OK;
 }
 
@@ -188,15 +189,45 @@ void rill_arena_destroy(struct rill_arena **arena)
     *arena = NULL;
 }
 
-int rill_arena_alloc(struct rill_arena *arena, uint64_t *size, uint64_t *offset, unsigned char **pointer)
+/* What is asked to be aligned does not come out of the cache if it is large. All that is a multiple of 64 bytes is aligned to that by itself, since the
+ * size classes of such sizes are multiples too; and what has pages of its own begins on a page. */
+static uint64_t padded(uint64_t size)
 {
-    void *block = mallocx((size_t)*size, arena->flags);
+    return (size + RILL_ARENA_ALIGNMENT - 1) & ~(uint64_t)(RILL_ARENA_ALIGNMENT - 1);
+}
+
+static int align_flags(uint64_t alignment, uint64_t size)
+{
+    bool aligned = alignment <= RILL_ARENA_ALIGNMENT || (alignment <= RILL_PAGE_BYTES && size >= OWN_PAGES);
+    return aligned ? 0 : MALLOCX_ALIGN((size_t)alignment);
+}
+
+int rill_arena_alloc_aligned(struct rill_arena *arena, uint64_t alignment, uint64_t *size, uint64_t *offset, unsigned char **pointer)
+{
+    uint64_t wanted = padded(*size);
+    int flags = arena->flags | align_flags(alignment, wanted);
+    void *block = mallocx((size_t)wanted, flags);
     if (!block)
         return RILL_ENOMEM;
-    *size = nallocx((size_t)*size, arena->flags);
+    *size = nallocx((size_t)wanted, flags);
     *offset = rill_segment_offset(arena->segment, block);
     *pointer = block;
     return RILL_OK;
+}
+
+int rill_arena_alloc(struct rill_arena *arena, uint64_t *size, uint64_t *offset, unsigned char **pointer)
+{
+    return rill_arena_alloc_aligned(arena, RILL_ARENA_ALIGNMENT, size, offset, pointer);
+}
+
+uint64_t rill_arena_capacity(uint64_t alignment, uint64_t size)
+{
+    return nallocx((size_t)padded(size), align_flags(alignment, padded(size)));
+}
+
+uint64_t rill_arena_shrink(struct rill_arena *arena, unsigned char *pointer, uint64_t size)
+{
+    return xallocx(pointer, (size_t)padded(size), 0, arena->flags);
 }
 
 void rill_arena_free(struct rill_arena *arena, unsigned char *pointer, bool punched)

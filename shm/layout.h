@@ -100,6 +100,7 @@ struct rill_carried {
     uint32_t reserved;
     uint64_t section; /* bytes of their descriptions, a multiple of 8 */
     uint64_t number;  /* of the packet, within the lane */
+    uint64_t held;    /* bytes of the buffers among them, which count in the queue's limit */
 };
 
 struct rill_page {
@@ -180,7 +181,7 @@ static_assert(offsetof(struct rill_lane_header, parked) == 1 * RILL_LINE_BYTES, 
 static_assert(offsetof(struct rill_lane_header, consumed) == 2 * RILL_LINE_BYTES, "a line for what changes with every batch");
 static_assert(offsetof(struct rill_lane_header, returned) == 3 * RILL_LINE_BYTES, "a line for what both write");
 static_assert(offsetof(struct rill_lane_header, taken) == 4 * RILL_LINE_BYTES, "a line for the owner");
-static_assert(sizeof(struct rill_carried) == 32 && sizeof(struct rill_carried) % 8 == 0, "what follows it stays aligned");
+static_assert(sizeof(struct rill_carried) == 40 && sizeof(struct rill_carried) % 8 == 0, "what follows it stays aligned");
 static_assert(sizeof(struct rill_ring_control) == RILL_LINE_BYTES, "threads on different rings share no line");
 static_assert(sizeof(struct rill_lane_header) <= RILL_PAGE_BYTES, "the header is the lane's first page");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock inside an atomic would be private to one process");

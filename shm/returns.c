@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "returns.h"
 
+#include <stdlib.h>
 #include <string.h>
-
 
 #define PUNCH_MIN ((uint64_t)16 << 10) /* below this a system call costs more than the pages are worth */
 #define ACTIVE_ENOUGH 2
@@ -33,6 +33,15 @@ bool rill_return_hold(struct rill_returner *returner, uint64_t offset)
     return true;
 }
 
+/* Puts the chain that ends with the node `last`, whose second word is written already, on top of the stack. */
+static void push_chain(struct rill_lane_header *header, uint64_t first, unsigned char *last)
+{
+    uint64_t top = atomic_load_explicit(&header->returned, memory_order_relaxed); /* only a guess for V1 */
+    do
+        memcpy(last, &top, sizeof top);
+    while (!atomic_compare_exchange_weak_explicit(&header->returned, &top, first, memory_order_release /* V1, V4 */, memory_order_relaxed));
+}
+
 void rill_return_push(struct rill_returner *returner, struct rill_lane_header *header, uint64_t offset, unsigned char *block, uint64_t size,
                       bool punched)
 {
@@ -42,11 +51,63 @@ void rill_return_push(struct rill_returner *returner, struct rill_lane_header *h
         words[1] |= returner->count;
         returner->count = 0;
     }
-    uint64_t top = atomic_load_explicit(&header->returned, memory_order_relaxed); /* only a guess for V1 */
-    do {
-        words[0] = top;
-        memcpy(block, words, sizeof words);
-    } while (!atomic_compare_exchange_weak_explicit(&header->returned, &top, offset, memory_order_release /* V1 */, memory_order_relaxed));
+    memcpy(block, words, sizeof words);
+    push_chain(header, offset, block);
+}
+
+void rill_return_rest(struct rill_lane_header *header, uint64_t offset, unsigned char *block)
+{
+    const uint64_t words[2] = {0, 0};
+    memcpy(block, words, sizeof words);
+    push_chain(header, offset, block);
+}
+
+uint64_t rill_return_recall(struct rill_lane_header *header)
+{
+    return atomic_exchange_explicit(&header->returned, 0, memory_order_acquire /* V3 */);
+}
+
+void rill_return_restore(struct rill_lane_header *header, uint64_t first, unsigned char *last)
+{
+    push_chain(header, first, last);
+}
+
+uint64_t rill_return_next(const unsigned char *node)
+{
+    uint64_t next;
+    memcpy(&next, node, sizeof next);
+    return next;
+}
+
+void rill_return_mark_punched(unsigned char *node)
+{
+    uint64_t word;
+    memcpy(&word, node + sizeof word, sizeof word);
+    word |= UINT64_C(1) << 16;
+    memcpy(node + sizeof word, &word, sizeof word);
+}
+
+uint64_t rill_return_forget_rest(struct rill_returner *returner, uint64_t offset)
+{
+    for (unsigned i = 0; returner->rests && i < RILL_RESTS; i++) {
+        struct rill_rest *rest = &returner->rests[i];
+        uint64_t size = rest->size;
+        if (size && rest->offset == offset) {
+            rest->size = 0;
+            return size;
+        }
+    }
+    return 0;
+}
+
+void rill_return_note_rest(struct rill_returner *returner, uint64_t offset, uint64_t size)
+{
+    if (!returner->rests && !(returner->rests = calloc(RILL_RESTS, sizeof *returner->rests)))
+        return;
+    (void)rill_return_forget_rest(returner, offset);
+    returner->rests[returner->rest_next] = (struct rill_rest){.offset = offset, .size = size};
+    returner->rest_next = (returner->rest_next + 1) % RILL_RESTS;
+    atomic_store_explicit(&returner->resting, true, memory_order_relaxed);
 }
 
 uint64_t rill_return_take(struct rill_lane_header *header)

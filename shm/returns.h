@@ -16,8 +16,11 @@
  * Order of the atomics on `returned`:
  *   V1  push   compare-and-swap, release: the node's words, and the receiver's last reads of the block, come before it
  *   V2  take   exchange, acquire: pairs with V1; after it the owner may overwrite the block
- * If V1 were relaxed, the owner could take a node whose words are not there yet, or overwrite what a receiver still reads. There is no ABA: nobody but
- * the owner removes, and it removes everything.
+ *   V3  recall  exchange, acquire, by the receiver: pairs with V1, its own and the owner's
+ *   V4  restore compare-and-swap, release: as V1
+ * If V1 were relaxed, the owner could take a node whose words are not there yet, or overwrite what a receiver still reads. There is no ABA: whoever
+ * removes, owner or receiver, removes everything, and what is linked in front of a top is right whatever lies behind that.
+ * While the receiver has the stack the owner finds it empty, and takes fresh memory if it must.
  */
 #ifndef RILL_SHM_RETURNS_H
 #define RILL_SHM_RETURNS_H
@@ -38,7 +41,17 @@ struct rill_returner {
     unsigned active;    /* pushes in a row that found that the owner had looked since the one before */
     unsigned count;     /* entries held back here, all punched */
     uint64_t held[RILL_RETURN_ENTRIES];
+    struct rill_rest *rests; /* RILL_RESTS of them, or NULL until the first */
+    unsigned rest_next;      /* the one to be overwritten next */
+    _Atomic bool resting;    /* some were added since they were last looked through */
 };
+
+/* A large block that was given back unpunched, because its owner seemed to go on. If it falls silent they are punched after all (rill_return_recall). */
+struct rill_rest {
+    uint64_t offset, size; /* size 0: none */
+};
+#define RILL_RESTS 64
+#define RILL_REST_MIN ((uint64_t)1 << 20)
 
 /* Should this block be punched before it goes back? The answer counts the block. */
 bool rill_return_wants_punch(struct rill_returner *returner, const struct rill_lane_header *header, uint64_t size);
@@ -50,7 +63,24 @@ bool rill_return_hold(struct rill_returner *returner, uint64_t offset);
 void rill_return_push(struct rill_returner *returner, struct rill_lane_header *header, uint64_t offset, unsigned char *block, uint64_t size,
                       bool punched);
 
+/* Notes that a block of RILL_REST_MIN bytes at least was pushed unpunched. For lack of memory it does not. */
+void rill_return_note_rest(struct rill_returner *returner, uint64_t offset, uint64_t size);
+
+/* The size of the block at `offset` if it was noted, and forgets it; 0 if it was not. */
+uint64_t rill_return_forget_rest(struct rill_returner *returner, uint64_t offset);
+
 /* The owner takes the stack: the offset of its top, 0 if it is empty. */
 uint64_t rill_return_take(struct rill_lane_header *header);
+
+/* The owner puts back a block that it does not need now: it is as if the receiver had just returned it. */
+void rill_return_rest(struct rill_lane_header *header, uint64_t offset, unsigned char *block);
+
+/* The receiver takes the stack as a whole, which makes every block in it its own again, and puts it back: the chain from `first` to the node `last`. */
+uint64_t rill_return_recall(struct rill_lane_header *header);
+void rill_return_restore(struct rill_lane_header *header, uint64_t first, unsigned char *last);
+
+/* The words of a node, and the mark that its block is punched behind its first page. */
+uint64_t rill_return_next(const unsigned char *node);
+void rill_return_mark_punched(unsigned char *node);
 
 #endif

@@ -42,7 +42,8 @@ struct rill_load {
     uint32_t state; /* what its record is committed with */
     uint32_t count; /* objects of the message */
     uint64_t number;
-    uint64_t section; /* bytes of descriptions of the message */
+    uint64_t section; /* bytes of descriptions of the message, */
+    uint64_t held;    /* and of its buffers */
     const rill_object *objects; /* of the packet */
     unsigned object_count;
     rill_object nested; /* that holds the objects, or RILL_NO_OBJECT */

@@ -7,7 +7,7 @@
 #include "channel.h"
 #include "inbox.h"
 #include "message.h"
-#include "parts.h"
+#include "process.h"
 #include "send.h"
 
 static const struct rill_travel opaque_travel;
@@ -23,6 +23,8 @@ const struct rill_travel *rill_travel_of(uint32_t kind)
         return &rill_descriptor_travel;
     case RILL_HANDLE_REGION:
         return &rill_region_travel;
+    case RILL_HANDLE_BUFFER:
+        return &rill_buffer_travel;
     case RILL_HANDLE_OPAQUE:
         return &opaque_travel;
     default:
@@ -131,6 +133,7 @@ void rill_parcel_sent(struct rill_parcel *parcel)
         if (travel->moves)
             forget(handle);
     }
+    rill_lent_sent(parcel);
     free_parcel(parcel);
 }
 
@@ -141,6 +144,7 @@ void rill_parcel_undo(struct rill_parcel *parcel)
         if (travel->undo)
             travel->undo(&parcel->handles[i]);
     }
+    rill_lent_undo(parcel);
     free_parcel(parcel);
 }
 
@@ -159,6 +163,8 @@ int rill_parcel_pack(struct rill_parcel *parcel, struct rill_handle *handles, si
 }
 
 /* ---- attachments ---- */
+
+static void free_opaque(rill_opaque *opaque);
 
 static struct rill_attachment *new_attachment(size_t count)
 {
@@ -198,7 +204,12 @@ static int read_section(struct rill_attachment *attachment, uint64_t bytes)
             .bytes = head.bytes - sizeof head,
             .objects = attachment->objects + object,
             .lane = attachment->lane,
+            .generation = atomic_load_explicit(&rill_generation, memory_order_relaxed),
         };
+        const struct rill_travel *travel = rill_travel_of(head.kind);
+        code = travel->arrive ? travel->arrive(&attachment->travellers[i]) : RILL_OK;
+        if (code != RILL_OK)
+            return code;
         at += head.bytes;
         object += head.objects;
     }
@@ -210,6 +221,14 @@ static void free_attachment_memory(struct rill_attachment *attachment)
     free(attachment->section);
     free(attachment->objects);
     free(attachment);
+}
+
+/* Those that lie in the lane are not to be left behind by a receiver that moves. */
+static void count_buffers(const struct rill_attachment *attachment, int by)
+{
+    for (size_t i = 0; i < attachment->count; i++)
+        if (attachment->travellers[i].place)
+            atomic_fetch_add_explicit(&attachment->lane->buffers, (uint32_t)by, memory_order_relaxed);
 }
 
 int rill_attachment_make(const unsigned char *section, uint64_t bytes, const rill_object *objects, uint32_t object_count, uint32_t handle_count,
@@ -237,6 +256,7 @@ int rill_attachment_make(const unsigned char *section, uint64_t bytes, const ril
     }
     if (lane)
         rill_inlane_reference(lane);
+    count_buffers(made, 1);
     *attachment = made;
     return RILL_OK;
 }
@@ -262,6 +282,8 @@ int rill_attachment_hold(struct rill_handle *handles, size_t count, struct rill_
             const struct rill_travel *travel = rill_travel_of(handles[i].kind);
             if (made->travellers[i].kind && !travel->moves)
                 travel->close(&made->travellers[i].live);
+            else if (made->travellers[i].kind == RILL_HANDLE_OPAQUE && made->travellers[i].live.as.opaque != handles[i].as.opaque)
+                free_opaque(made->travellers[i].live.as.opaque);
         }
         free_attachment_memory(made);
         return code;
@@ -296,6 +318,7 @@ void rill_attachment_discard(struct rill_attachment *attachment)
         return;
     for (size_t i = 0; i < attachment->count; i++)
         attachment->travellers[i].kind = 0;
+    count_buffers(attachment, -1);
     rill_attachment_free(attachment);
 }
 
@@ -317,8 +340,8 @@ static bool is_opaque(const rill_opaque *opaque)
     return opaque && opaque->magic == RILL_OPAQUE_MAGIC;
 }
 
-/* Moves a traveller into a handle of its own. RILL_ENOMEM: it is where it was. */
-static int detach(struct rill_traveller *traveller, rill_opaque **opaque)
+/* A handle of its own for what a traveller has, which must be let go of there. RILL_ENOMEM. */
+static int copy_traveller(const struct rill_traveller *traveller, rill_opaque **opaque)
 {
     struct rill_opaque *made = calloc(1, sizeof *made);
     unsigned char *description = malloc(traveller->bytes ? (size_t)traveller->bytes : 1);
@@ -339,9 +362,17 @@ static int detach(struct rill_traveller *traveller, rill_opaque **opaque)
     made->traveller.objects = objects;
     if (made->traveller.lane)
         rill_inlane_reference(made->traveller.lane);
-    traveller->kind = 0;
     *opaque = made;
     return RILL_OK;
+}
+
+/* Moves a traveller into a handle of its own. RILL_ENOMEM: it is where it was. */
+static int detach(struct rill_traveller *traveller, rill_opaque **opaque)
+{
+    int code = copy_traveller(traveller, opaque);
+    if (code == RILL_OK)
+        traveller->kind = 0;
+    return code;
 }
 
 static void free_opaque(rill_opaque *opaque)
@@ -384,6 +415,9 @@ static int pack_opaque(struct rill_handle *handle, struct rill_parcel *parcel)
     struct rill_traveller *traveller = &opaque->traveller;
     if (traveller->live.kind)
         return rill_travel_of(traveller->live.kind)->pack(&traveller->live, parcel);
+    const struct rill_travel *travel = rill_travel_of(traveller->kind);
+    if (travel->repack && traveller->lane)
+        return travel->repack(traveller, parcel);
     int code = rill_parcel_describe(parcel, traveller->kind, traveller->object_count, traveller->description, traveller->bytes);
     for (uint32_t i = 0; i < traveller->object_count && code == RILL_OK; i++)
         code = rill_parcel_add_object(parcel, traveller->objects[i]);
@@ -416,7 +450,9 @@ static void sent_opaque(struct rill_handle *handle)
 static int hold_opaque(const struct rill_handle *handle, struct rill_handle *copy)
 {
     *copy = *handle;
-    return is_opaque(handle->as.opaque) ? RILL_OK : RILL_EINVAL;
+    if (!is_opaque(handle->as.opaque))
+        return RILL_EINVAL;
+    return handle->as.opaque->borrowed ? copy_traveller(&handle->as.opaque->traveller, &copy->as.opaque) : RILL_OK; /* it outlives what it borrows from */
 }
 
 static void close_opaque(struct rill_handle *handle)
@@ -587,7 +623,7 @@ int rill_message_take_descriptor(rill_message *message, size_t index, int *descr
 int rill_send_handles_until(rill_sender *sender, const struct rill_bytes *parts, size_t part_count, struct rill_handle *handles,
                             size_t handle_count, int64_t deadline)
 {
-    if ((!handles && handle_count) || (deadline < 0 && deadline != RILL_AS_CONFIGURED) || part_count == RILL_FILLED)
+    if ((!handles && handle_count) || (deadline < 0 && deadline != RILL_AS_CONFIGURED))
         return RILL_EINVAL;
     return rill_send_with_handles(sender, parts, part_count, handles, handle_count, deadline);
 }
@@ -612,6 +648,10 @@ static struct rill_handle *borrow_handles(struct rill_attachment *attachment, ri
     for (size_t i = 0; i < attachment->count; i++) {
         if (attachment->travellers[i].kind == 0)
             continue;
+        if (attachment->travellers[i].kind == RILL_HANDLE_OPAQUE) { /* it is one already */
+            handles[(*count)++] = attachment->travellers[i].live;
+            continue;
+        }
         opaques[*count] = (struct rill_opaque){.magic = RILL_OPAQUE_MAGIC, .borrowed = true, .traveller = attachment->travellers[i]};
         handles[*count] = (struct rill_handle){.kind = RILL_HANDLE_OPAQUE, .as.opaque = &opaques[*count]};
         ++*count;

@@ -21,6 +21,8 @@
 
 struct rill_endpoint;
 struct rill_inlane;
+struct rill_lane;
+struct rill_lent; /* buffer.c */
 
 #define RILL_SECTION_MOST ((uint64_t)64 << 20) /* bytes of descriptions in one message */
 #define RILL_OBJECTS_MOST UINT32_C(1000000)    /* objects in one message: the system's own bounds are lower */
@@ -54,6 +56,9 @@ struct rill_parcel {
     uint32_t handle_count;
     struct rill_handle *handles;      /* the caller's */
     struct rill_endpoint *through;    /* the sender that it goes through */
+    struct rill_lane *lane;           /* buffers lie in its arena, so it has to go through this lane, and no other; NULL: it does not matter */
+    uint64_t held;                    /* their bytes */
+    struct rill_lent *lent;           /* copies that were made of buffers which lie elsewhere */
 };
 
 /* For `pack`. RILL_ENOMEM: nothing was added. */
@@ -66,6 +71,10 @@ int rill_parcel_pack(struct rill_parcel *parcel, struct rill_handle *handles, si
 void rill_parcel_sent(struct rill_parcel *parcel); /* the other side has it: what moves is gone here, and its pointers are NULL */
 void rill_parcel_undo(struct rill_parcel *parcel); /* it was not sent */
 
+/* The same for the copies of buffers that were made (buffer.c). */
+void rill_lent_sent(struct rill_parcel *parcel);
+void rill_lent_undo(struct rill_parcel *parcel);
+
 /* ---- receiving ---- */
 
 /* A handle that was received and not opened. */
@@ -77,6 +86,8 @@ struct rill_traveller {
     rill_object *objects;       /* its own; `open` sets those that it keeps to RILL_NO_OBJECT */
     struct rill_handle live;    /* in process: the thing itself, then there is no description */
     struct rill_inlane *lane;   /* that it came through, referenced; NULL on other transports */
+    unsigned char *place;       /* a buffer: where it lies in the lane, which was found out in the receiver's thread */
+    uint32_t generation;        /* of the process that received it */
 };
 
 /* What a message came with. Owned by the message. */
@@ -129,13 +140,19 @@ struct rill_travel {
     /* Puts it together. On success it keeps the objects that it needs and has set them to RILL_NO_OBJECT; the others are closed by the caller. */
     int (*open)(struct rill_traveller *traveller, struct rill_handle *handle);
 
+    /* Checks what it says of the lane that it came through, in the receiver's thread. NULL: nothing to check. RILL_EPEER, or a shortage. */
+    int (*arrive)(struct rill_traveller *traveller);
+
+    /* Packs one that was received for its way onwards, where a copy of its description will not do. NULL: it will. */
+    int (*repack)(const struct rill_traveller *traveller, struct rill_parcel *parcel);
+
     /* What has to happen, beyond closing the objects, when it is never opened. NULL: nothing. */
     void (*drop)(struct rill_traveller *traveller);
     void (*close)(struct rill_handle *handle);
 };
 
 extern const struct rill_travel rill_sender_travel, rill_receiver_travel, rill_descriptor_travel; /* ends.c, move.c */
-extern const struct rill_travel rill_region_travel;                                           /* region.c */
+extern const struct rill_travel rill_region_travel, rill_buffer_travel;                                           /* region.c, buffer.c */
 
 /* The travel of a kind, or NULL if there is none such. RILL_HANDLE_OPAQUE has one too. */
 const struct rill_travel *rill_travel_of(uint32_t kind);

@@ -26,6 +26,8 @@
 #define CHECKS_EACH 2u          /* owners asked after whenever the socket is asked anyway */
 #define ARRIVALS_MOST 256u      /* packets of objects that may wait for their records; an honest owner has one under way for each thread, and 8 on the socket */
 #define DRAINS_MOST 4u          /* looks at the socket for the packet of a record whose owner is gone */
+#define CHAIN_MOST (1u << 20)   /* returned blocks looked through at one time: a hostile chain could go round for ever */
+#define TRIM_AFTER INT64_C(250000000) /* ns of silence after which blocks that wait for their owner are given to the system */
 #define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
 #define PENDING 2               /* internal: the objects of a record have not come yet */
 
@@ -81,6 +83,7 @@ void rill_inlane_release(struct rill_inlane *lane)
         rill_arrival_free(arrival);
     }
     (void)pthread_mutex_destroy(&lane->lock);
+    free(lane->returner.rests);
     free(lane);
 }
 
@@ -107,6 +110,8 @@ void rill_inlane_return_locked(struct rill_inlane *lane, uint64_t offset, unsign
         if (punched)
             punch(lane, offset, size, true);
         rill_return_push(&lane->returner, lane->header, offset, block, size, punched);
+        if (!punched && size >= RILL_REST_MIN)
+            rill_return_note_rest(&lane->returner, offset, size);
     }
 }
 
@@ -142,6 +147,45 @@ void rill_inlane_close_message(rill_message *message)
         rill_inlane_return_locked(lane, message->offset, (unsigned char *)(uintptr_t)message->data - message->front, message->capacity);
     (void)pthread_mutex_unlock(&lane->lock);
     rill_inlane_release(lane);
+}
+
+void rill_inlane_return_buffer(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
+{
+    give_back(lane, offset, block, size);
+    atomic_fetch_sub_explicit(&lane->buffers, 1, memory_order_release);
+}
+
+/* Punches the noted blocks of a chain from `at`; gives its last node. NULL: the chain is not sound, and its owner may keep what is lost of it. */
+static unsigned char *punch_chain(struct rill_inlane *lane, uint64_t at)
+{
+    for (unsigned i = 0; i < CHAIN_MOST; i++) {
+        unsigned char *node;
+        if (at < RILL_PAGE_BYTES || at % 8 || rill_inlane_at(lane, at, RILL_RETURN_BYTES_MIN, &node) != RILL_OK)
+            return NULL;
+        uint64_t size = rill_return_forget_rest(&lane->returner, at), next = rill_return_next(node);
+        if (size) {
+            punch(lane, at, size, true);
+            rill_return_mark_punched(node);
+        }
+        if (next == 0)
+            return node;
+        at = next;
+    }
+    return NULL;
+}
+
+/* The lane's owner has not looked for a while at what came back: its pages go to the system. */
+static void trim(struct rill_inlane *lane)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    if (atomic_load_explicit(&lane->returner.resting, memory_order_relaxed) && !atomic_load_explicit(&lane->dropped, memory_order_relaxed)) {
+        atomic_store_explicit(&lane->returner.resting, false, memory_order_relaxed);
+        uint64_t first = rill_return_recall(lane->header);
+        unsigned char *last = first ? punch_chain(lane, first) : NULL;
+        if (last)
+            rill_return_restore(lane->header, first, last);
+    }
+    (void)pthread_mutex_unlock(&lane->lock);
 }
 
 /* ---- blocks of rings ---- */
@@ -772,7 +816,7 @@ static int pass_over(struct rill_inbox *inbox, struct rill_inring *ring)
     }
     if (record.ticket)
         ring->reader.last_ticket = record.ticket;
-    count_taken(inbox, ring, record.length, record.length + large.size);
+    count_taken(inbox, ring, record.length, record.length + large.size + record.carried->held);
     ring->lane->consumed_messages--;
     return RILL_OK;
 }
@@ -1088,6 +1132,7 @@ static int examine_handles(struct rill_inbox *inbox, struct rill_inring *ring, s
     uint32_t objects = record->carried->objects;
     uint64_t number = record->carried->number;
     copy->handles = record->carried->handles;
+    inbox->chosen_weight += record->carried->held;
     copy->section = record->carried->section;
     copy->descriptions = record->payload;
     if (copy->section > record->size || copy->section % 8 || copy->section > RILL_SECTION_MOST || (state == RILL_CARRY_EMPTY && objects))
@@ -1424,6 +1469,21 @@ static bool anything_active_stirs(const struct rill_inbox *inbox)
     return false;
 }
 
+/* `resting` is read without the lock: what another thread gives back at this moment is seen at the next sleep. */
+static bool anything_rests(const struct rill_inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->active_count; i++)
+        if (atomic_load_explicit(&inbox->active[i]->returner.resting, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static void trim_active(struct rill_inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->active_count; i++)
+        trim(inbox->active[i]);
+}
+
 /* Takes all packets. RILL_EREADY: there were some, or no sender is left. */
 static int settle_packets(struct rill_inbox *inbox)
 {
@@ -1476,12 +1536,18 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
     if (code == RILL_OK && inbox->unsettled >= SETTLE_AFTER)
         code = settle_packets(inbox);
     uint32_t armed = inbox->active_count;
+    int64_t trim_at = anything_rests(inbox) ? rill_port_clock() + TRIM_AFTER : RILL_FOREVER;
     if (code == RILL_OK)
         code = arm_lanes(inbox);
     if (code != RILL_OK)
         return code == RILL_EREADY ? RILL_OK : code;
     ++*slept;
-    code = take_packet(inbox, event, deadline);
+    code = take_packet(inbox, event, trim_at < deadline ? trim_at : deadline);
+    if (code == RILL_ETIMEDOUT && trim_at < deadline) {
+        reactivate(inbox, armed);
+        trim_active(inbox);
+        return RILL_OK;
+    }
     if (code == RILL_ETIMEDOUT || code == RILL_EINTERRUPTED || code == RILL_EEMPTY)
         reactivate(inbox, armed);
     return code == RILL_EDISCONNECTED ? RILL_OK : code;

@@ -88,6 +88,7 @@ struct rill_inlane {
     pthread_mutex_t lock;            /* the returner, and the two lists */
     struct rill_returner returner;
     struct rill_inblock *blocks;     /* of rings, in which a ring or a message of this process still is */
+    _Atomic uint32_t buffers;        /* received and not closed yet: while there are some the receiver stays */
     rill_message *lent;              /* messages of this process in the arena */
 };
 
@@ -156,6 +157,8 @@ void rill_inblock_close(struct rill_inblock *block);
 
 /* Closes a message that lies in the arena. Any thread. */
 void rill_inlane_close_message(rill_message *message);
+/* Gives a buffer back to the lane's owner; it was counted in `buffers`. Any thread. */
+void rill_inlane_return_buffer(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
 void rill_inlane_release(struct rill_inlane *lane);
 
 /* ---- for inbox_move.c ---- */

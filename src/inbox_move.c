@@ -154,6 +154,8 @@ static int set_lane_aside(struct rill_inlane *lane)
         code = set_ring_aside(lane->rings[i]);
     if (lane->own)
         return code; /* what is closed later goes back to this same process */
+    if (code == RILL_OK && atomic_load_explicit(&lane->buffers, memory_order_acquire))
+        return RILL_EBUSY; /* they may be written to, and sent on */
     (void)pthread_mutex_lock(&lane->lock);
     for (struct rill_inblock *block = lane->blocks; block && code == RILL_OK; block = block->next)
         if (!ring_in(lane, block))

@@ -240,6 +240,18 @@ int rill_queue_send_handles(struct rill_queue *queue, const struct rill_bytes *p
     return code;
 }
 
+int rill_queue_send_message(struct rill_queue *queue, rill_message *message, int64_t deadline, struct rill_endpoint *endpoint)
+{
+    if (is_inherited(queue))
+        return RILL_ENOTSUP;
+    (void)pthread_mutex_lock(&queue->lock);
+    int code = await_room(queue, weight_of(message->size), deadline, endpoint);
+    if (code == RILL_OK)
+        link_message(queue, message);
+    (void)pthread_mutex_unlock(&queue->lock);
+    return code;
+}
+
 int rill_queue_send(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline,
                     struct rill_endpoint *endpoint)
 {
@@ -248,11 +260,7 @@ int rill_queue_send(struct rill_queue *queue, const struct rill_bytes *parts, si
     rill_message *message = copy_of(parts, count, size); /* outside the lock: the copy is what takes time */
     if (!message)
         return RILL_ENOMEM;
-    (void)pthread_mutex_lock(&queue->lock);
-    int code = await_room(queue, weight_of(size), deadline, endpoint);
-    if (code == RILL_OK)
-        link_message(queue, message);
-    (void)pthread_mutex_unlock(&queue->lock);
+    int code = rill_queue_send_message(queue, message, deadline, endpoint);
     if (code != RILL_OK)
         rill_message_free(message);
     return code;

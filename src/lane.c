@@ -19,6 +19,7 @@
 #define LARGE_BLOCK ((uint64_t)1 << 20)  /* or up to this, where it takes that to hold several messages, or in a burst */
 #define BUSY_BYTES ((uint64_t)4 << 20)   /* what a busy ring grows to by itself: more than the caches between two cores, less than their share of the last one */
 #define WAKE_TRIES 16u                   /* the system may be short of memory for a moment */
+#define LARGE_MIN RILL_REST_MIN          /* an allocation of this size that comes back is reused as it is, without asking the arena */
 #define KEEP_MIN ((uint64_t)5 << 20)     /* what is kept when it comes back; what is more was a burst */
 #define KEEP_MAX ((uint64_t)64 << 20)
 
@@ -106,6 +107,8 @@ static void reclaim(struct rill_lane *lane, const struct rill_block *block, bool
 {
     if (block->kind == RILL_BLOCK_RING)
         spare_add(lane, block, punched);
+    else if (!punched && block->size >= LARGE_MIN && lane->large_count < RILL_LARGE_MOST)
+        lane->large[lane->large_count++] = *block;
     else {
         rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), punched);
         lane->arena_free += punched ? 0 : block->size;
@@ -130,8 +133,51 @@ static void purge(struct rill_lane *lane)
     lane->arena_free = 0;
 }
 
+/* What came back and is not used at once goes on resting on the return stack, and not here: so the receiver can give its pages to the system if nothing
+ * is ever sent again (trim in inbox.c). */
+static void rest_large(struct rill_lane *lane)
+{
+    while (lane->large_count) {
+        struct rill_block *block = &lane->large[--lane->large_count];
+        if (rill_blocks_reserve(&lane->blocks) != RILL_OK) {
+            rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), false);
+            lane->arena_free += block->size;
+            continue;
+        }
+        rill_blocks_add(&lane->blocks, *block);
+        rill_return_rest(lane->header, block->offset, rill_segment_at(&lane->segment, block->offset, RILL_RETURN_BYTES_MIN));
+    }
+}
+
+/* None of them fits: the arena may make something of them together. */
+static void free_large_blocks(struct rill_lane *lane)
+{
+    while (lane->large_count) {
+        struct rill_block *block = &lane->large[--lane->large_count];
+        rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), false);
+        lane->arena_free += block->size;
+    }
+}
+
+/* One of exactly this capacity, the one that came back last if there are several: it is in the cache. */
+static bool reuse_large(struct rill_lane *lane, uint64_t alignment, uint64_t capacity, struct rill_large *large, unsigned char **place)
+{
+    for (size_t i = 0; i < lane->large_count; i++) {
+        struct rill_block found = lane->large[i];
+        unsigned char *address = rill_segment_at(&lane->segment, found.offset, found.size);
+        if (found.size != capacity || (uintptr_t)address % alignment)
+            continue;
+        lane->large[i] = lane->large[--lane->large_count];
+        large->offset = found.offset;
+        large->capacity = capacity;
+        *place = address;
+        return true;
+    }
+    return false;
+}
+
 /* Takes everything back. The chain ends at the first node that is not a live block: each can be taken once, so it always ends. */
-static void take_returned(struct rill_lane *lane)
+static void collect_returned(struct rill_lane *lane)
 {
     uint64_t offset = rill_return_take(lane->header);
     size_t spare_before = lane->spare_count;
@@ -152,6 +198,12 @@ static void take_returned(struct rill_lane *lane)
     spare_reverse(lane, spare_before);
     if (lane->arena && any_punched)
         purge(lane);
+}
+
+static void take_returned(struct rill_lane *lane)
+{
+    collect_returned(lane);
+    rest_large(lane);
 }
 
 /* ---- growing ---- */
@@ -301,6 +353,7 @@ static struct rill_carried *put_carried(unsigned char **payload, const struct ri
     carried->reserved = 0;
     carried->section = parcel->section_bytes;
     carried->number = load->number;
+    carried->held = parcel->held;
     *payload += sizeof *carried;
     return carried;
 }
@@ -321,7 +374,8 @@ static int commit(struct rill_lane *lane, struct rill_lane_ring *ring, rill_obje
     uint64_t size = record->size + (record->carried ? sizeof *record->carried : 0);
     if (!rill_ring_commit(&ring->writer, record->kind | (unsigned)flags, size, record->ticket))
         return RILL_LANE_REVOKED;
-    uint64_t weight = record->length + (record->kind == RILL_KIND_LARGE ? message_size + (load ? load->section : 0) : 0);
+    uint64_t weight = record->length + (record->kind == RILL_KIND_LARGE ? message_size + (load ? load->section : 0) : 0) +
+                      (load ? load->held : 0);
     int code = record->carried ? rill_carry_finish(lane, socket, load, record->carried) : RILL_OK;
     if (code == RILL_OK)
         rill_lane_count_sent(ring, message_size, weight);
@@ -372,39 +426,142 @@ static void free_large(struct rill_lane *lane, uint64_t offset)
     (void)pthread_mutex_unlock(&lane->lock);
 }
 
-/* Under the lock. RILL_ENOTSUP: there is no arena for this lane. */
-static int allocate(struct rill_lane *lane, struct rill_large *large, unsigned char **block)
+static int allocate_in_arena(struct rill_lane *lane, uint64_t alignment, struct rill_large *large, unsigned char **block)
 {
-    if (!lane->arena && !lane->arena_failed)
-        lane->arena_failed = rill_arena_create(&lane->segment, &lane->arena) != RILL_OK;
-    if (!lane->arena)
-        return RILL_ENOTSUP;
-    take_returned(lane);
-    int code = rill_blocks_reserve(&lane->blocks);
+    free_large_blocks(lane);
     large->capacity = large->size;
-    if (code == RILL_OK)
-        code = rill_arena_alloc(lane->arena, &large->capacity, &large->offset, block);
+    int code = rill_arena_alloc_aligned(lane->arena, alignment, &large->capacity, &large->offset, block);
     if (code != RILL_OK)
         return code;
-    rill_blocks_add(&lane->blocks, (struct rill_block){.offset = large->offset, .size = large->capacity, .kind = RILL_BLOCK_LARGE});
     lane->arena_free -= lane->arena_free < large->capacity ? lane->arena_free : large->capacity;
     if (lane->arena_free > lane->keep_bytes)
         purge(lane);
     return RILL_OK;
 }
 
-static int allocate_large(struct rill_lane *lane, rill_object socket, struct rill_large *large, unsigned char **block)
+/* Under the lock. RILL_ENOTSUP: there is no arena for this lane. */
+static int allocate(struct rill_lane *lane, uint64_t alignment, struct rill_large *large, unsigned char **block)
+{
+    if (!lane->arena && !lane->arena_failed)
+        lane->arena_failed = rill_arena_create(&lane->segment, &lane->arena) != RILL_OK;
+    if (!lane->arena)
+        return RILL_ENOTSUP;
+    uint64_t capacity = rill_arena_capacity(alignment, large->size);
+    if (!capacity)
+        return RILL_ENOMEM;
+    collect_returned(lane);
+    if (!reuse_large(lane, alignment, capacity, large, block))
+        return allocate_in_arena(lane, alignment, large, block);
+    rest_large(lane);
+    return RILL_OK;
+}
+
+static void free_loan(struct rill_lane *lane, const struct rill_large *large, unsigned char *block)
+{
+    rill_arena_free(lane->arena, block, false);
+    lane->arena_free += large->capacity;
+    if (lane->arena_free > lane->keep_bytes)
+        purge(lane);
+}
+
+int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignment, struct rill_large *large, unsigned char **block)
 {
     (void)pthread_mutex_lock(&lane->lock);
     uint64_t commits = lane->segment.commits;
-    int code = allocate(lane, large, block);
-    bool grown = lane->segment.commits != commits;
-    (void)pthread_mutex_unlock(&lane->lock);
-    if (grown && rill_port_peer_gone(socket)) { /* memory was added for a receiver that will never read it */
-        if (code == RILL_OK)
-            free_large(lane, large->offset);
-        return RILL_EBROKEN;
+    int code = allocate(lane, alignment, large, block);
+    if (code == RILL_OK && lane->segment.commits != commits && rill_port_peer_gone(socket)) {
+        free_loan(lane, large, *block); /* memory was added for a receiver that will never read it */
+        code = RILL_EBROKEN;
     }
+    (void)pthread_mutex_unlock(&lane->lock);
+    return code;
+}
+
+void rill_lane_unloan(struct rill_lane *lane, const struct rill_large *large, unsigned char *block)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    free_loan(lane, large, block);
+    (void)pthread_mutex_unlock(&lane->lock);
+}
+
+void rill_lane_shrink_loan(struct rill_lane *lane, struct rill_large *large, unsigned char *block)
+{
+    if (large->capacity < LARGE_MIN || large->size > large->capacity / 2)
+        return; /* it would cost more than it gives */
+    (void)pthread_mutex_lock(&lane->lock);
+    uint64_t smaller = rill_arena_shrink(lane->arena, block, large->size ? large->size : 1);
+    lane->arena_free += large->capacity - smaller;
+    large->capacity = smaller;
+    if (lane->arena_free > lane->keep_bytes)
+        purge(lane);
+    (void)pthread_mutex_unlock(&lane->lock);
+}
+
+static int lend(struct rill_lane *lane, const struct rill_large *large)
+{
+    int code = rill_blocks_reserve(&lane->blocks);
+    if (code == RILL_OK)
+        rill_blocks_add(&lane->blocks, (struct rill_block){.offset = large->offset, .size = large->capacity, .kind = RILL_BLOCK_LARGE});
+    return code;
+}
+
+static bool unlend(struct rill_lane *lane, const struct rill_large *large)
+{
+    struct rill_block block;
+    return rill_blocks_remove(&lane->blocks, large->offset, &block);
+}
+
+int rill_lane_lend(struct rill_lane *lane, const struct rill_large *large)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    int code = lend(lane, large);
+    (void)pthread_mutex_unlock(&lane->lock);
+    return code;
+}
+
+bool rill_lane_unlend(struct rill_lane *lane, const struct rill_large *large)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    bool still = unlend(lane, large);
+    (void)pthread_mutex_unlock(&lane->lock);
+    return still;
+}
+
+/* Under the lock from the entry in the table to the commit, so that nothing that is returned in between is looked up. */
+static int commit_loan(struct rill_lane *lane, struct rill_lane_ring *ring, const struct rill_large *large, uint64_t ticket)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    int code = lend(lane, large);
+    if (code == RILL_OK && !rill_ring_commit(&ring->writer, RILL_KIND_LARGE, sizeof *large, ticket)) {
+        (void)unlend(lane, large);
+        code = RILL_LANE_REVOKED;
+    }
+    (void)pthread_mutex_unlock(&lane->lock);
+    return code;
+}
+
+int rill_lane_put_loan(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_large *large)
+{
+    struct rill_record record = {.kind = RILL_KIND_LARGE};
+    int code = begin(lane, ring, socket, sizeof *large, NULL, NULL, &record);
+    if (code != RILL_OK)
+        return code;
+    memcpy(record.payload, large, sizeof *large);
+    code = commit_loan(lane, ring, large, record.ticket);
+    if (code == RILL_OK)
+        rill_lane_count_sent(ring, large->size, record.length + large->size);
+    return code;
+}
+
+/* For a message that is copied into it: it is in the table from the start, for nobody but this call uses it. */
+static int allocate_large(struct rill_lane *lane, rill_object socket, struct rill_large *large, unsigned char **block)
+{
+    int code = rill_lane_loan(lane, socket, RILL_ARENA_ALIGNMENT, large, block);
+    if (code != RILL_OK)
+        return code;
+    code = rill_lane_lend(lane, large);
+    if (code != RILL_OK)
+        rill_lane_unloan(lane, large, *block);
     return code;
 }
 
@@ -434,7 +591,7 @@ static int put_large(struct rill_lane *lane, struct rill_lane_ring *ring, rill_o
 int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
                   uint64_t size, const struct rill_parcel *parcel)
 {
-    struct rill_load load = {.nested = RILL_NO_OBJECT, .section = parcel ? parcel->section_bytes : 0};
+    struct rill_load load = {.nested = RILL_NO_OBJECT, .section = parcel ? parcel->section_bytes : 0, .held = parcel ? parcel->held : 0};
     int code = RILL_ENOTSUP;
     if (size + load.section > RILL_INLINE_MAX)
         code = put_large(lane, ring, socket, parts, count, size, parcel, &load);

@@ -31,6 +31,8 @@
 /* Given back by calls below when the receiver has given this lane up; the message goes into a new lane. Never leaves the library. */
 #define RILL_LANE_REVOKED 1
 
+#define RILL_LARGE_MOST 64 /* of a lane */
+
 /* One ring, and who holds it. */
 struct rill_lane_ring {
     alignas(RILL_LINE_BYTES) _Atomic uint32_t held;
@@ -51,6 +53,8 @@ struct rill_lane {
     struct rill_blocks blocks;
     struct rill_arena *arena;   /* NULL until the first large message */
     uint64_t arena_free;        /* bytes freed into the arena and not allocated again, at most */
+    struct rill_block large[RILL_LARGE_MOST]; /* large blocks that came back, while the lock is held: one is reused as it is, the others rest again */
+    size_t large_count;
     bool arena_failed;          /* none is to be had: large messages lie in blocks of their ring */
     struct rill_block *spare;   /* blocks of rings that came back, oldest first: a queue, so that a busy ring goes round */
     size_t spare_first, spare_count, spare_capacity;
@@ -120,12 +124,6 @@ static inline void rill_lane_drop(struct rill_lane_ring *ring)
     atomic_store_explicit(&ring->held, 0, memory_order_release); /* partner: rill_lane_try_ring */
 }
 
-/* What a message counts in the queue's limit: the same for sender and receiver. */
-static inline uint64_t rill_record_weight(unsigned kind, uint64_t length, uint64_t size)
-{
-    return kind == RILL_KIND_LARGE ? length + size : length;
-}
-
 static inline void rill_lane_raise(_Atomic uint64_t *count, uint64_t by)
 {
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + by, memory_order_relaxed);
@@ -152,6 +150,32 @@ static inline void rill_lane_count_skipped(struct rill_lane_ring *ring, uint64_t
 int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_bytes *parts, size_t count,
                   uint64_t size, const struct rill_parcel *parcel);
 
+/* ---- loans ----
+ * An allocation of the arena is in the table of what the receiver may give back only from the commit of its record on: before, it is the user's,
+ * and nothing that a receiver pushes on the return stack can take it away. */
+
+/* Allocates large->size bytes. RILL_ENOTSUP: the lane has no arena. RILL_EBROKEN, RILL_ENOMEM. */
+int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignment, struct rill_large *large, unsigned char **block);
+void rill_lane_unloan(struct rill_lane *lane, const struct rill_large *large, unsigned char *block);
+
+/* Gives the end of an allocation back, if that is worth it. */
+void rill_lane_shrink_loan(struct rill_lane *lane, struct rill_large *large, unsigned char *block);
+
+/* Sends a loan as a message of its own. Errors as rill_lane_put; then it is still a loan. */
+int rill_lane_put_loan(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, const struct rill_large *large);
+
+/* The same in two steps, for a loan that travels in a message with others: from _lend on the receiver may give it back. _unlend makes it a loan again;
+ * false: the receiver, which lies, has given it back already, and it is the user's no more. */
+int rill_lane_lend(struct rill_lane *lane, const struct rill_large *large);
+bool rill_lane_unlend(struct rill_lane *lane, const struct rill_large *large);
+
+/* What a loan of this size will count in the limit. */
+static inline uint64_t rill_lane_loan_weight(const struct rill_lane *lane, uint64_t size)
+{
+    bool stamped = atomic_load_explicit(&lane->page->rings, memory_order_relaxed) > 1;
+    return RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + sizeof(struct rill_large) + size;
+}
+
 /* What a message of this size will count in the limit if it is sent now. */
 static inline uint64_t rill_lane_weight(const struct rill_lane *lane, uint64_t size, const struct rill_parcel *parcel)
 {
@@ -161,7 +185,8 @@ static inline uint64_t rill_lane_weight(const struct rill_lane *lane, uint64_t s
         head += sizeof(struct rill_carried);
         size += parcel->section_bytes;
     }
-    return size <= RILL_INLINE_MAX ? head + rill_ring_padded(size) : head + sizeof(struct rill_large) + size;
+    uint64_t held = parcel ? parcel->held : 0;
+    return held + (size <= RILL_INLINE_MAX ? head + rill_ring_padded(size) : head + sizeof(struct rill_large) + size);
 }
 
 /* Bytes queued by this process. */

@@ -31,6 +31,9 @@ int rill_queue_send(struct rill_queue *queue, const struct rill_bytes *parts, si
 int rill_queue_send_handles(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, struct rill_handle *handles,
                             size_t handle_count, int64_t deadline, struct rill_endpoint *endpoint);
 
+/* Sends a message that is made already, whose memory is private. Taken over only on success. */
+int rill_queue_send_message(struct rill_queue *queue, rill_message *message, int64_t deadline, struct rill_endpoint *endpoint);
+
 /* What rings when something comes to an armed queue (source.h), or when there is room again: called under the queue's lock, by whoever made it so. */
 struct rill_bell {
     void (*ring)(struct rill_bell *bell);

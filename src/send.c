@@ -7,7 +7,6 @@
 #include "lane.h"
 #include "process.h"
 #include "handle.h"
-#include "parts.h"
 #include "waitable.h"
 #include "queue.h"
 #include "send.h"
@@ -198,6 +197,15 @@ static int wake(struct rill_endpoint *endpoint, struct rill_lane *lane)
     return rill_lane_ring_receiver(lane, endpoint->socket, due);
 }
 
+/* The limit is reached. RILL_OK: there may be room now. */
+static int after_full(struct rill_endpoint *endpoint, struct rill_lane *lane, uint64_t weight, int64_t deadline)
+{
+    if (deadline == RILL_NOW)
+        return rill_port_peer_gone(endpoint->socket) ? RILL_EBROKEN : RILL_EFULL; /* a receiver that was killed makes no room */
+    int code = wake(endpoint, lane); /* what it did not hear of it cannot make room for */
+    return code == RILL_OK ? wait_for_room(endpoint, lane, weight, deadline) : code;
+}
+
 /* Puts one message, in a new lane if the receiver gave up the old one. *used is the lane that it went into, to be woken for. */
 static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, const struct rill_parcel *parcel,
                int64_t deadline, struct rill_lane **used)
@@ -208,19 +216,16 @@ static int put(struct rill_endpoint *endpoint, const struct rill_bytes *parts, s
         if (code != RILL_OK)
             return code;
         *used = lane;
+        if (parcel && parcel->lane && parcel->lane != lane)
+            return RILL_LANE_REVOKED;
         code = try_put(endpoint, lane, parts, count, size, parcel);
-        if (code == RILL_EFULL && deadline == RILL_NOW && rill_port_peer_gone(endpoint->socket))
-            return RILL_EBROKEN; /* a receiver that was killed makes no room */
-        if (code == RILL_EFULL && deadline != RILL_NOW) {
-            code = wake(endpoint, lane); /* what it did not hear of it cannot make room for */
-            if (code == RILL_OK)
-                code = wait_for_room(endpoint, lane, rill_lane_weight(lane, size, parcel), deadline);
-            if (code == RILL_OK)
-                continue;
-        }
+        if (code == RILL_EFULL && (code = after_full(endpoint, lane, rill_lane_weight(lane, size, parcel), deadline)) == RILL_OK)
+            continue;
         if (code != RILL_LANE_REVOKED)
             return code;
         retire_lane(endpoint, lane);
+        if (parcel && parcel->lane)
+            return code; /* its buffers lie in the old lane: they have to be packed anew */
     }
 }
 
@@ -247,6 +252,41 @@ int rill_send_arm_room(struct rill_endpoint *endpoint, struct rill_room *room, u
         if (code != RILL_LANE_REVOKED)
             return remember(endpoint, code);
         retire_lane(endpoint, lane);
+    }
+}
+
+int rill_send_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
+{
+    return is_closed(endpoint) ? RILL_EBROKEN : current_lane(endpoint, lane);
+}
+
+static int try_put_loan(struct rill_endpoint *endpoint, struct rill_lane *lane, const struct rill_large *large)
+{
+    if (is_closed(endpoint))
+        return RILL_EBROKEN;
+    uint64_t limit = endpoint->core->page->limit;
+    if (limit && !has_room(lane, limit, rill_lane_loan_weight(lane, large->size)))
+        return RILL_EFULL;
+    struct rill_lane_ring *ring;
+    int code = rill_lane_hold(lane, &ring);
+    if (code != RILL_OK)
+        return code;
+    code = rill_lane_put_loan(lane, ring, endpoint->socket, large);
+    rill_lane_drop(ring);
+    return code;
+}
+
+int rill_send_loan(struct rill_endpoint *endpoint, struct rill_lane *lane, const struct rill_large *large, int64_t deadline)
+{
+    for (;;) {
+        if (atomic_load_explicit(&endpoint->lane, memory_order_acquire) != lane)
+            return RILL_LANE_REVOKED;
+        int code = try_put_loan(endpoint, lane, large);
+        if (code == RILL_EFULL && (code = after_full(endpoint, lane, rill_lane_loan_weight(lane, large->size), deadline)) == RILL_OK)
+            continue;
+        if (code == RILL_LANE_REVOKED)
+            retire_lane(endpoint, lane);
+        return code == RILL_LANE_REVOKED ? code : remember(endpoint, code == RILL_OK ? wake(endpoint, lane) : code);
     }
 }
 
@@ -307,16 +347,19 @@ static uint64_t largest(const struct rill_endpoint *endpoint)
     return max && max < SIZE_MAX / 2 ? max : SIZE_MAX / 2;
 }
 
-/* `handles` only for the in-process transport; on the others they are in the parcel. */
-static int dispatch_handles(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size,
-                            struct rill_handle *handles, size_t handle_count, int64_t deadline)
+uint64_t rill_send_largest(const struct rill_endpoint *endpoint)
 {
-    if (size > largest(endpoint))
-        return RILL_EMSGSIZE;
-    if (deadline == RILL_AS_CONFIGURED)
-        deadline = policy_deadline(endpoint);
-    if (endpoint->transport == RILL_INPROC)
-        return rill_queue_send_handles(endpoint->queue, parts, count, size, handles, handle_count, deadline, endpoint);
+    return largest(endpoint);
+}
+
+int64_t rill_send_deadline(const struct rill_endpoint *endpoint, int64_t deadline)
+{
+    return deadline == RILL_AS_CONFIGURED ? policy_deadline(endpoint) : deadline;
+}
+
+static int send_parcel(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size, struct rill_handle *handles,
+                       size_t handle_count, int64_t deadline)
+{
     struct rill_parcel parcel;
     int code = rill_parcel_pack(&parcel, handles, handle_count, endpoint);
     if (code != RILL_OK)
@@ -327,6 +370,23 @@ static int dispatch_handles(struct rill_endpoint *endpoint, const struct rill_by
         rill_parcel_sent(&parcel);
     else
         rill_parcel_undo(&parcel);
+    return code;
+}
+
+/* `handles` only for the in-process transport; on the others they are in the parcel. */
+static int dispatch_handles(struct rill_endpoint *endpoint, const struct rill_bytes *parts, size_t count, uint64_t size,
+                            struct rill_handle *handles, size_t handle_count, int64_t deadline)
+{
+    if (size > largest(endpoint))
+        return RILL_EMSGSIZE;
+    if (deadline == RILL_AS_CONFIGURED)
+        deadline = policy_deadline(endpoint);
+    if (endpoint->transport == RILL_INPROC)
+        return rill_queue_send_handles(endpoint->queue, parts, count, size, handles, handle_count, deadline, endpoint);
+    int code;
+    do
+        code = send_parcel(endpoint, parts, count, size, handles, handle_count, deadline);
+    while (code == RILL_LANE_REVOKED); /* its buffers are packed for another lane */
     return code;
 }
 
@@ -350,10 +410,6 @@ static int dispatch(struct rill_endpoint *endpoint, const struct rill_bytes *par
 static int total_size(const struct rill_bytes *parts, size_t count, uint64_t *size)
 {
     uint64_t total = 0;
-    if (count == RILL_FILLED) {
-        *size = parts->size;
-        return RILL_OK;
-    }
     for (size_t i = 0; i < count; i++) {
         if ((!parts[i].data && parts[i].size) || parts[i].size > SIZE_MAX / 2 - total)
             return RILL_EINVAL;
@@ -386,12 +442,6 @@ int rill_send_with_handles(rill_sender *sender, const struct rill_bytes *parts, 
     return dispatch_handles(endpoint, parts, part_count, size, handles, handle_count, deadline);
 }
 
-int rill_send_filled(rill_sender *sender, const struct rill_filling *filling, struct rill_handle *handles, size_t handle_count, int64_t deadline)
-{
-    struct rill_bytes part = {.data = filling, .size = filling->size};
-    return rill_send_with_handles(sender, &part, RILL_FILLED, handles, handle_count, deadline);
-}
-
 int rill_send(rill_sender *sender, const void *data, size_t size)
 {
     struct rill_endpoint *endpoint = rill_endpoint_of(sender);
@@ -413,7 +463,7 @@ int rill_send_until(rill_sender *sender, const void *data, size_t size, int64_t 
 
 int rill_send_parts(rill_sender *sender, const struct rill_bytes *parts, size_t count)
 {
-    return count != RILL_FILLED ? send_parts(sender, parts, count, RILL_AS_CONFIGURED) : RILL_EINVAL;
+    return send_parts(sender, parts, count, RILL_AS_CONFIGURED);
 }
 
 /* The receiver is woken once, behind the last message; and before any wait for room, by put. */

@@ -87,6 +87,7 @@ typedef struct rill_region rill_region;
 typedef struct rill_buffer rill_buffer;
 typedef struct rill_pool rill_pool;
 typedef struct rill_set rill_set;
+
 typedef struct rill_server rill_server;
 typedef struct rill_listener rill_listener;
 
@@ -382,6 +383,62 @@ RILL_API int rill_opaque_close(rill_opaque **opaque);
 
 /* Closes whatever a handle holds (a descriptor too) and clears it. Returns 0, or RILL_EINVAL. */
 RILL_API int rill_handle_close(struct rill_handle *handle);
+
+/* ---------------------------------------------------------------- buffers
+ *
+ * A buffer is memory that is filled in place and then sent, whatever its size at the cost of a small message:
+ *
+ *     rill_buffer *buffer; void *bytes;
+ *     rill_buffer_loan(tx, size, NULL, &buffer);
+ *     rill_buffer_data_mutable(buffer, &bytes);
+ *     ...                                          // fill it
+ *     rill_send_buffer(tx, &buffer);               // a message of that size is received, and read in place
+ *
+ * In shared memory a loan lies in memory that only this process and the channel's receiver see; the library touches no byte of it. Where there is none
+ * (RILL_SOCKET, RILL_INPROC, or a process with more than some 4,000 lanes that lend) the same calls work on private memory, and copy it where they must. */
+
+struct rill_buffer_options {
+    size_t size;      /* sizeof(struct rill_buffer_options) */
+    size_t alignment; /* a power of two up to 1 GiB; 0: 64. At the receiver it holds up to 4,096. */
+};
+
+/* Borrows `size` bytes (0 is allowed), uninitialised, from the sender's memory. It is the caller's until it is sent or closed, also after the sender was
+ * closed. A loan is not queued: it counts in the channel's limit when it is sent. Memory that was used before comes first, so a steady
+ * stream takes no new page. Any thread; does not block; no system call unless memory has to be added.
+ * RILL_EINVAL    a NULL, a size above SIZE_MAX / 2, an option out of range.
+ * RILL_EMSGSIZE  larger than the channel's max_message.
+ * RILL_EBROKEN, RILL_ENOMEM, RILL_ENOFD, RILL_EAGAIN, RILL_ESYSTEM   as rill_send. */
+RILL_API int rill_buffer_loan(rill_sender *sender, size_t size, const struct rill_buffer_options *options, rill_buffer **buffer);
+
+/* Its bytes, until it is sent or closed. NULL only for what is no buffer. Of a received one: its sender, if it means harm, may go on writing to them.
+ * One thread at a time may call things on a buffer; its bytes are the caller's business. No system call. */
+RILL_API const void *rill_buffer_data(const rill_buffer *buffer);
+
+/* The same to write to; a received buffer may be written to as well. RILL_EREADONLY: this one may not. RILL_ENOMEM, RILL_ESYSTEM: it could not be made writable. */
+RILL_API int rill_buffer_data_mutable(rill_buffer *buffer, void **data);
+
+/* Its size in bytes; 0 for what is no buffer. */
+RILL_API size_t rill_buffer_size(const rill_buffer *buffer);
+
+/* Makes it smaller; the bytes stay where they are. RILL_EINVAL: larger than it is. */
+RILL_API int rill_buffer_shrink(rill_buffer *buffer, size_t size);
+
+/* Gives it back unsent, or, if it was received, when it has been read. Any thread. In the child of a fork an inherited one may be read, sent (as a copy) and
+ * closed, which leaves the parent's as it is. Returns 0, or RILL_EINVAL (not a buffer). */
+RILL_API int rill_buffer_close(rill_buffer **buffer);
+
+/* Sends a buffer alone: it is received as a message of its size. On success *buffer is NULL. On an error nothing was sent, and it is as before.
+ * A loan of this channel is not copied; any other buffer is (one from another channel's sender, one that was received, one that was
+ * inherited over fork). Any thread; never waits for the receiver, beyond what the channel's options say; no system call unless the receiver has to be woken.
+ * Errors as rill_send, and RILL_EINVAL: not a buffer. */
+RILL_API int rill_send_buffer(rill_sender *sender, rill_buffer **buffer);
+
+/* The same with a deadline as rill_send_until, or RILL_AS_CONFIGURED. Several buffers, or buffers with bytes and other handles, are sent as
+ * RILL_HANDLE_BUFFER with rill_send_handles: without a copy in the same cases, each counted with its size in the limit. */
+RILL_API int rill_send_buffer_until(rill_sender *sender, rill_buffer **buffer, int64_t deadline);
+
+/* rill_message_take for a buffer: readable in place for as long as you like, closed in any order, also after its sender closed or died. */
+RILL_API int rill_message_take_buffer(rill_message *message, size_t index, rill_buffer **buffer);
 
 /* ---------------------------------------------------------------- regions
  *
