@@ -58,6 +58,7 @@ struct options {
     unsigned runs;
     enum format format;
     unsigned producers;
+    unsigned receivers;
     uint64_t bytes;
     uint64_t messages; /* 0: by time */
     unsigned batch;    /* 0: one message a call */

@@ -14,6 +14,7 @@ static const struct {
     {"latency", bench_latency, "there and back, both sides awake"},
     {"wakeup", bench_wakeup, "one way to a receiver asleep for over 1 ms; and what a blocked receiver costs"},
     {"fanin", bench_fanin, "several producers, one receiver"},
+    {"select", bench_select, "a set of receivers: one active of many, all active, all idle, one flooding"},
     {"create", bench_create, "make a channel, send and receive one message, close both ends"},
     {"transfer", bench_transfer, "send a sender through a channel, and a message back with it"},
     {"request", bench_request, "make a channel, send its sender, get one message through it, close both ends"},
@@ -40,9 +41,12 @@ static void print_help(void)
         "  --producers N                       fanin (4)\n"
         "  --bytes N                           burst (4G)\n"
         "  --batch N                           throughput: so many messages with each call\n"
+        "  --receivers N                       select: how many in the set while one is active (4096)\n"
         "  --messages N                        throughput, latency, create, transfer, request: so many, instead of --seconds; syscalls: the "
         "difference\n"
-        "  --variant NAME,NAME...              limit: only these; syscalls: of throughput (if none is named), transfer, request\n"
+        "  --variant NAME,NAME...              limit: only these; syscalls: of throughput (if none is named), transfer, request; select: of\n"
+        "                                      receivers (round trip: receivers=1, receivers=N), active (one way: active=64), idle (idle=N),\n"
+        "                                      slow (delay of 63 slow senders: slow=64, beside a flooding one: flooded=64)\n"
         "  --bare                              throughput, latency, wakeup: the bare ring and socket of limit in turn with them\n"
         "\n"
         "What is compared runs in turn, run by run. A split row has cacheline_ns, the mean of the round trip of a cache line "

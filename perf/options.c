@@ -130,6 +130,8 @@ static void parse_one(const char *option, const char *value, struct options *opt
         options->format = (enum format)parse_name(option, value, formats, 3);
     else if (strcmp(option, "--producers") == 0)
         options->producers = parse_count(option, value, 1, ROLES_MAX - 4);
+    else if (strcmp(option, "--receivers") == 0)
+        options->receivers = parse_count(option, value, 1, 100000);
     else if (strcmp(option, "--bytes") == 0)
         options->bytes = parse_bytes(option, value);
     else if (strcmp(option, "--messages") == 0)
@@ -153,6 +155,7 @@ void options_parse(int argc, char **argv, struct options *options)
         .seconds = 1,
         .runs = 3,
         .producers = 4,
+        .receivers = 4096,
         .bytes = (uint64_t)4 << 30,
     };
     for (int i = 0; i < argc; i++) {
