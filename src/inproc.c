@@ -350,8 +350,11 @@ int rill_queue_arm_room(struct rill_queue *queue, struct rill_bell *bell, uint64
     (void)pthread_mutex_lock(&queue->lock);
     int code = !queue->receiver_open ? RILL_EBROKEN : has_room(queue, weight_of(size)) ? RILL_EREADY : RILL_OK;
     queue->room_bell = bell;
-    queue->room_armed = code == RILL_OK;
-    queue->room_weight = weight_of(size);
+    if (code == RILL_OK) {
+        uint64_t weight = weight_of(size);
+        queue->room_weight = queue->room_armed && queue->room_weight < weight ? queue->room_weight : weight; /* whichever loop's fits first */
+        queue->room_armed = true;
+    }
     (void)pthread_mutex_unlock(&queue->lock);
     return code;
 }

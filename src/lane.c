@@ -746,6 +746,7 @@ static int drain_room_socket(struct rill_lane *lane, rill_object socket)
 int rill_lane_arm_room(struct rill_lane *lane, rill_object socket, uint64_t target, struct rill_room *room)
 {
     (void)pthread_mutex_lock(&lane->room_lock);
+    bool armed_before = lane->room != NULL;
     lane->room = room;
     int code = RILL_OK;
     if (!lane->room_watched) { /* else the thread that watches signals the loop when it is done */
@@ -757,8 +758,11 @@ int rill_lane_arm_room(struct rill_lane *lane, rill_object socket, uint64_t targ
         if (code == RILL_OK && !want_room(lane, target))
             code = RILL_EREADY;
     }
-    if (code != RILL_OK)
+    if (code != RILL_OK) {
         lane->room = NULL;
+        if (armed_before)
+            rill_port_event_signal(room->event); /* another loop's mark is gone */
+    }
     (void)pthread_mutex_unlock(&lane->room_lock);
     return code;
 }

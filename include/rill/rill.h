@@ -87,6 +87,7 @@ typedef struct rill_region rill_region;
 typedef struct rill_buffer rill_buffer;
 typedef struct rill_pool rill_pool;
 typedef struct rill_set rill_set;
+typedef struct rill_router rill_router;
 
 typedef struct rill_server rill_server;
 typedef struct rill_listener rill_listener;
@@ -738,6 +739,54 @@ RILL_API int rill_set_interrupt(rill_set *set);
 /* How many receivers are in the set. Any thread. */
 RILL_API int rill_set_count(rill_set *set, size_t *count);
 
+/* ---------------------------------------------------------------- routers */
+
+/* A router is a thread that receives for others: each of its routes leads from a receiver to a callback or to a sender. The only thread that rill ever
+ * starts; no signal is delivered to it. All calls: any thread, callbacks of the same router included unless said otherwise. In the child of a fork a
+ * router is of no use: calls return RILL_ENOTSUP there, and rill_router_close lets go of it without running a destructor. */
+
+/* What is done with a message: on the router's thread, one at a time. The message is the callback's, to be closed. A callback that takes long keeps all
+ * other routes of the router waiting. */
+typedef void (*rill_route_callback)(void *user, uint64_t id, rill_message *message);
+
+/* Frees a callback's `user` when the route ends: once, and no callback of the route runs then or after. On the thread that ended the route (the router's, if its
+ * channel ended, with a message that was its last, or in a shutdown). */
+typedef void (*rill_route_destructor)(void *user);
+
+#define RILL_ROUTE_ONCE 1u /* the route ends with its first message; the receiver is closed */
+
+/* Makes a router and its thread. RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM: nothing was made. */
+RILL_API int rill_router_create(rill_router **router);
+
+/* The router of this process: made at the first call, in the child of a fork a new one. If it is shut down it stays so until it is closed. */
+RILL_API int rill_router_default(rill_router **router);
+
+/* Adds a route to a callback. On success the receiver is the router's, *receiver is NULL, and *id (id may be NULL) the route's number: 0, 1, 2 …, never given again; a
+ * message may have arrived there before the call returns. The route ends when all senders are gone, behind the last message. `destroy` may be NULL. On
+ * an error receiver and user are the caller's as before, and nothing was called. Peers that break the rules lose their lanes; the route goes on.
+ * RILL_ESHUTDOWN   the router was shut down.
+ * RILL_EINVAL, RILL_EINSET, RILL_EBUSY, RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   as rill_set_add. */
+RILL_API int rill_router_call(rill_router *router, rill_receiver **receiver, rill_route_callback callback, void *user, rill_route_destructor destroy,
+                              uint32_t flags, uint64_t *id);
+
+/* Adds a route that sends each message on, with its handles, to another channel, be it one in process. On success sender and receiver are the router's,
+ * and both pointers NULL. Where there is no room the route waits for it, and the others go on; so it does in a shortage of memory or descriptors. The route
+ * ends with the last message, and then the sender is closed; and when the other channel is broken, or refuses a message for its size, and then the receiver
+ * is closed, so that its senders learn of it. Errors as rill_router_call. */
+RILL_API int rill_router_forward(rill_router *router, rill_receiver **receiver, rill_sender **sender, uint64_t *id);
+
+/* Ends a route. Its receiver, with what is queued in it, is given back in *receiver, or closed if receiver is NULL. A message that found no room where it
+ * was to be sent is lost. When this returns the callback does not run and will not run again; from that very callback: it runs to its end.
+ * RILL_ENOENTRY   no such route: it never was, or has ended. A callback that had begun may be running still. */
+RILL_API int rill_router_remove(rill_router *router, uint64_t id, rill_receiver **receiver);
+
+/* Stops the thread, waits for its end, and ends all routes: receivers are closed, destructors run. What is queued is lost. A second shutdown does nothing
+ * but wait for the first. RILL_ECALLBACK: from a callback or destructor on the router's thread; nothing happened. */
+RILL_API int rill_router_shutdown(rill_router *router);
+
+/* Shuts down and frees. No other call may be going on. RILL_ECALLBACK as above: then the router is as it was, and the pointer too. */
+RILL_API int rill_router_close(rill_router **router);
+
 /* ---------------------------------------------------------------- event loops of others
  *
  * A set, a receiver, and a sender whose queue has a limit each hand out one descriptor that can be waited for with epoll, poll, select, or whatever a
@@ -780,7 +829,7 @@ RILL_API int rill_sender_descriptor(rill_sender *sender, int *descriptor);
 
 /* RILL_OK: no room now; the descriptor tells when half of the queue is free, or the message fits, whichever is later, or the receiver is gone.
  * RILL_EREADY: there is room for a message of `size` bytes. RILL_EBROKEN, RILL_ENOTSUP, and as the first wait for room: RILL_EAGAIN, RILL_ENOFD, RILL_ENOMEM.
- * Any thread; what was armed for before is forgotten. */
+ * Any thread. Several loops may arm for the senders of one channel; each is told, now and then also when it was another one's turn. */
 RILL_API int rill_sender_arm(rill_sender *sender, size_t size);
 
 /* ---------------------------------------------------------------- statistics */
