@@ -8,6 +8,7 @@
 #include "process.h"
 
 #define POINT_WORD UINT64_C(0) /* guests count from 1 */
+#define ROUNDS_MOST 64u        /* of a look that is not to wait */
 
 static uint32_t generation_now(void)
 {
@@ -32,7 +33,7 @@ void rill_door_dismiss(struct rill_door *door, uint64_t word, int answer)
     if (answer != RILL_OK)
         (void)rill_greeting_send(guest->end, RILL_PURPOSE_ANSWER, answer, NULL, 0); /* it may have left */
     if (guest->watched)
-        rill_port_gathering_remove(door->gathering, guest->end);
+        rill_port_poller_remove(door->poller, guest->end);
     rill_port_close(guest->end);
     size_t behind = (size_t)(&door->guests[--door->guest_count] - guest);
     memmove(guest, guest + 1, behind * sizeof *guest);
@@ -43,7 +44,7 @@ void rill_door_keep(struct rill_door *door, uint64_t word)
     struct rill_guest *guest = find_guest(door, word);
     if (!guest || guest->watched)
         return;
-    guest->watched = rill_port_gathering_add(door->gathering, guest->end, word) == RILL_OK;
+    guest->watched = rill_port_poller_add_lasting(door->poller, guest->end, word) == RILL_OK;
     if (!guest->watched)
         rill_door_dismiss(door, word, RILL_OK); /* told nothing, it tries again */
 }
@@ -111,24 +112,33 @@ static int hear(struct rill_door *door, const struct rill_guest *guest, struct r
     }
 }
 
-/* Deals with all that is ready, up to the first greeting. The gathering names one member after the other, so nobody is passed over for those who say much. */
+/* RILL_OK: a greeting has come. RILL_EEMPTY: go on. */
+static int deal_with(struct rill_door *door, uint64_t word, struct rill_visit *visit)
+{
+    struct rill_guest *guest = NULL;
+    int code = RILL_EEMPTY;
+    if (word == POINT_WORD)
+        code = take_in(door, &guest);
+    else
+        guest = find_guest(door, word);
+    return guest ? hear(door, guest, visit) : code;
+}
+
+/* One round: deals with what is ready, each member once, up to the first greeting. So nobody is passed over for those who say much; what is left over is
+ * told again. RILL_EEMPTY: nothing was ready. RILL_EAGAIN: nothing came of it. */
 static int look(struct rill_door *door, struct rill_visit *visit)
 {
-    for (;;) {
-        uint64_t word;
-        int code = rill_port_gathering_next(door->gathering, &word);
-        if (code != RILL_OK)
-            return code;
-        struct rill_guest *guest = NULL;
-        if (word == POINT_WORD)
-            code = take_in(door, &guest);
-        else
-            guest = find_guest(door, word);
-        if (guest)
-            code = hear(door, guest, visit);
-        if (guest ? code != RILL_EEMPTY : code != RILL_OK && code != RILL_EEMPTY)
+    uint64_t words[RILL_POLL_MOST];
+    size_t count = 0;
+    int code = rill_port_poller_wait(door->poller, RILL_NOW, words, &count);
+    if (code != RILL_OK)
+        return code == RILL_ETIMEDOUT ? RILL_EEMPTY : code;
+    for (size_t i = 0; i < count; i++) {
+        code = deal_with(door, words[i], visit);
+        if (code != RILL_EEMPTY)
             return code;
     }
+    return RILL_EAGAIN;
 }
 
 static int sleep_until(struct rill_door *door, int64_t deadline)
@@ -137,7 +147,7 @@ static int sleep_until(struct rill_door *door, int64_t deadline)
     int code = rill_event_prepare(&door->event, &listen);
     if (code != RILL_OK || atomic_load_explicit(&door->interrupted, memory_order_seq_cst))
         return code;
-    code = rill_port_wait_to_receive(door->gathering, listen, deadline);
+    code = rill_port_wait_to_receive(door->poller, listen, deadline);
     if (code != RILL_EINTERRUPTED)
         return code;
     if (!atomic_load_explicit(&door->interrupted, memory_order_seq_cst))
@@ -145,18 +155,27 @@ static int sleep_until(struct rill_door *door, int64_t deadline)
     return RILL_OK;
 }
 
+/* Those who come only to be turned away may never end. */
+static bool is_over(int64_t deadline, unsigned rounds)
+{
+    if (deadline == RILL_NOW)
+        return rounds >= ROUNDS_MOST;
+    return deadline != RILL_FOREVER && rill_port_clock() >= deadline;
+}
+
 int rill_door_next(struct rill_door *door, int64_t deadline, struct rill_visit *visit)
 {
     int code = rill_door_settle(door);
-    while (code == RILL_OK) {
+    for (unsigned rounds = 1; code == RILL_OK; rounds++) {
         code = look(door, visit);
-        if (code != RILL_EEMPTY)
+        if (code != RILL_EEMPTY && code != RILL_EAGAIN)
             return code;
         if (rill_interrupt_take(&door->interrupted, &door->event))
             return RILL_EINTERRUPTED;
-        if (deadline == RILL_NOW)
-            return RILL_EEMPTY;
-        code = sleep_until(door, deadline);
+        if (code == RILL_EAGAIN)
+            code = !is_over(deadline, rounds) ? RILL_OK : deadline == RILL_NOW ? RILL_EEMPTY : RILL_ETIMEDOUT;
+        else
+            code = deadline == RILL_NOW ? RILL_EEMPTY : sleep_until(door, deadline);
     }
     return code;
 }
@@ -170,27 +189,27 @@ static void forget_guests(struct rill_door *door)
     door->guest_count = 0;
 }
 
-static int make_gathering(struct rill_door *door)
+static int make_poller(struct rill_door *door)
 {
     rill_object made;
-    int code = rill_port_gathering_create(&made);
+    int code = rill_port_poller_create(&made);
     if (code != RILL_OK)
         return code;
-    code = rill_port_gathering_add(made, door->point, POINT_WORD);
+    code = rill_port_poller_add_lasting(made, door->point, POINT_WORD);
     if (code == RILL_OK)
-        door->gathering = made;
+        door->poller = made;
     else
         rill_port_close(made);
     return code;
 }
 
-/* The gathering is shared with the parent, and what this process put into it would come up there; the guests are the parent's to serve. */
+/* The poller is shared with the parent, and what this process put into it would come up there; the guests are the parent's to serve. */
 int rill_door_settle(struct rill_door *door)
 {
     if (door->generation == generation_now())
         return RILL_OK;
-    rill_object shared = door->gathering;
-    int code = make_gathering(door);
+    rill_object shared = door->poller;
+    int code = make_poller(door);
     if (code != RILL_OK)
         return code;
     rill_port_close(shared);
@@ -225,7 +244,7 @@ static struct rill_door *new_door(uint32_t purpose, const struct rill_admission 
     made->admission = *admission;
     if (!made->admission.admit)
         made->admission.admit = RILL_ADMIT_SAME_USER;
-    made->point = made->gathering = RILL_NO_OBJECT;
+    made->point = made->poller = RILL_NO_OBJECT;
     atomic_init(&made->event, RILL_NO_OBJECT);
     made->maker = made->generation = generation_now();
     return made;
@@ -245,7 +264,7 @@ int rill_door_open(const char *name, uint32_t purpose, unsigned queue, uint32_t 
     if (code == RILL_OK)
         code = rill_port_serve(made->name, queue, mode ? mode : 0600, &made->point, &made->place);
     if (code == RILL_OK)
-        code = make_gathering(made);
+        code = make_poller(made);
     if (code != RILL_OK) {
         rill_door_close(made);
         return code;
@@ -259,7 +278,7 @@ void rill_door_close(struct rill_door *door)
     if (door->point != RILL_NO_OBJECT && door->maker == generation_now())
         rill_port_unserve(door->name, &door->place);
     forget_guests(door);
-    rill_port_close(door->gathering);
+    rill_port_close(door->poller);
     rill_port_close(door->point);
     rill_port_close(atomic_load_explicit(&door->event, memory_order_relaxed));
     free(door);

@@ -2,7 +2,7 @@
 /*
  * A name that is served, and the guests: those who have connected and whose greeting has not come yet. What servers and listeners have in common.
  *
- * Nobody is waited for alone: the point and all guests are members of one gathering. A guest costs a descriptor, so there are RILL_GUESTS_MOST; who has been silent for
+ * Nobody is waited for alone: one poller watches the point and all guests. A guest costs a descriptor, so there are RILL_GUESTS_MOST; who has been silent for
  * longest goes when another comes. A door belongs to one thread at a time.
  */
 #ifndef RILL_DOOR_H
@@ -23,7 +23,7 @@ struct rill_guest {
     uint64_t word; /* names it: its place changes */
     rill_object end;
     struct rill_peer peer;
-    bool watched;  /* it is in the gathering */
+    bool watched;  /* the poller knows it */
 };
 
 struct rill_admission {
@@ -36,9 +36,9 @@ struct rill_door {
     char name[RILL_NAME_MOST + 1];
     uint32_t purpose; /* of the guests that are looked for */
     struct rill_admission admission;
-    rill_object point, gathering;
+    rill_object point, poller;
     struct rill_identity place;  /* of a path */
-    uint32_t maker, generation;  /* which process made it, and whose the gathering and guests are */
+    uint32_t maker, generation;  /* which process made it, and whose the poller and guests are */
     uint64_t last_word;
     unsigned guest_count;
     struct rill_guest guests[RILL_GUESTS_MOST]; /* the oldest first */

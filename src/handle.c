@@ -7,6 +7,7 @@
 #include "channel.h"
 #include "inbox.h"
 #include "message.h"
+#include "parts.h"
 #include "process.h"
 #include "send.h"
 
@@ -623,7 +624,7 @@ int rill_message_take_descriptor(rill_message *message, size_t index, int *descr
 int rill_send_handles_until(rill_sender *sender, const struct rill_bytes *parts, size_t part_count, struct rill_handle *handles,
                             size_t handle_count, int64_t deadline)
 {
-    if ((!handles && handle_count) || (deadline < 0 && deadline != RILL_AS_CONFIGURED))
+    if ((!handles && handle_count) || (deadline < 0 && deadline != RILL_AS_CONFIGURED) || part_count == RILL_FILLED)
         return RILL_EINVAL;
     return rill_send_with_handles(sender, parts, part_count, handles, handle_count, deadline);
 }

@@ -144,7 +144,7 @@ int rill_listener_descriptor(rill_listener *listener)
     if (!is_listener(listener))
         return RILL_EINVAL;
     int code = rill_door_settle(listener->door);
-    return code == RILL_OK ? listener->door->gathering : code;
+    return code == RILL_OK ? listener->door->poller : code;
 }
 
 int rill_listener_close(rill_listener **listener)

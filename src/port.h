@@ -162,18 +162,9 @@ bool rill_port_is_open(rill_object object);
 /* Is the other side gone for good? One system call, does not block. */
 bool rill_port_peer_gone(rill_object end);
 
-/* Sleeps until the end has a packet or has ended (a gathering: until a member is ready), the event is signalled (RILL_EINTERRUPTED), or the deadline
+/* Sleeps until the end has a packet or has ended (a poller: until it has something to tell), the event is signalled (RILL_EINTERRUPTED), or the deadline
  * (RILL_ETIMEDOUT). Success may be spurious. */
 int rill_port_wait_to_receive(rill_object end, rill_object event, int64_t deadline);
-
-/* ---- gatherings: many ends and points, waited for as one object; each is ready for as long as there is something to receive or to accept ---- */
-
-int rill_port_gathering_create(rill_object *gathering);
-int rill_port_gathering_add(rill_object gathering, rill_object member, uint64_t word);
-void rill_port_gathering_remove(rill_object gathering, rill_object member); /* before it is closed */
-
-/* The word of one member that is ready; the others have their turn before it comes again. RILL_EEMPTY: none is. */
-int rill_port_gathering_next(rill_object gathering, uint64_t *word);
 
 /* ---- meeting: names under which processes that share nothing find each other ----
  * Linux: addresses of sockets, abstract (gone with their last holder) or paths · Windows: named pipes · macOS: bootstrap names.
@@ -226,6 +217,9 @@ int rill_port_poller_create(rill_object *poller);
 /* Watches an end or an event. Whenever something arrives there, or its other side goes, the poller tells `token` once more; what is
  * there already is told as well. Nothing that arrives is passed over: not drained, it is told again only with the next arrival. */
 int rill_port_poller_add(rill_object poller, rill_object object, uint64_t token);
+
+/* Watches an end, or a point (see meeting): the token is told as long as there is something to receive or accept, or the other side is gone, in turn with others. */
+int rill_port_poller_add_lasting(rill_object poller, rill_object object, uint64_t token);
 
 /* Watches an end for room to send, or for the other side's going: the poller is readable as long as that lasts. */
 int rill_port_poller_add_room(rill_object poller, rill_object end, uint64_t token);

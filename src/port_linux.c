@@ -676,6 +676,11 @@ int rill_port_poller_add(rill_object poller, rill_object object, uint64_t token)
     return watch(poller, object, EPOLLIN | EPOLLET, token);
 }
 
+int rill_port_poller_add_lasting(rill_object poller, rill_object object, uint64_t token)
+{
+    return watch(poller, object, EPOLLIN, token);
+}
+
 int rill_port_poller_add_room(rill_object poller, rill_object end, uint64_t token)
 {
     return watch(poller, end, EPOLLOUT, token);

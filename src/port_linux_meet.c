@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The Linux side of port.h: gatherings, and names under which processes meet. */
+/* The Linux side of port.h: names under which processes meet. */
 #include "port.h"
 
 #include <errno.h>
@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
@@ -22,43 +21,6 @@
 
 #define MILLISECOND INT64_C(1000000)
 #define SECOND (1000 * MILLISECOND)
-
-/* ---- gatherings ---- */
-
-int rill_port_gathering_create(rill_object *gathering)
-{
-    int fd = epoll_create1(EPOLL_CLOEXEC);
-    if (fd < 0)
-        return rill_port_code_of_errno(errno);
-    *gathering = fd;
-    return RILL_OK;
-}
-
-int rill_port_gathering_add(rill_object gathering, rill_object member, uint64_t word)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = word};
-    return epoll_ctl(gathering, EPOLL_CTL_ADD, member, &event) == 0 ? RILL_OK : rill_port_code_of_errno(errno);
-}
-
-void rill_port_gathering_remove(rill_object gathering, rill_object member)
-{
-    int saved = errno;
-    (void)epoll_ctl(gathering, EPOLL_CTL_DEL, member, NULL);
-    errno = saved;
-}
-
-int rill_port_gathering_next(rill_object gathering, uint64_t *word)
-{
-    struct epoll_event event;
-    int ready;
-    do
-        ready = epoll_wait(gathering, &event, 1, 0);
-    while (ready < 0 && errno == EINTR);
-    if (ready <= 0)
-        return ready == 0 ? RILL_EEMPTY : rill_port_code_of_errno(errno);
-    *word = event.data.u64;
-    return RILL_OK;
-}
 
 /* ---- names ---- */
 

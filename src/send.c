@@ -7,6 +7,7 @@
 #include "lane.h"
 #include "process.h"
 #include "handle.h"
+#include "parts.h"
 #include "waitable.h"
 #include "queue.h"
 #include "send.h"
@@ -410,6 +411,10 @@ static int dispatch(struct rill_endpoint *endpoint, const struct rill_bytes *par
 static int total_size(const struct rill_bytes *parts, size_t count, uint64_t *size)
 {
     uint64_t total = 0;
+    if (count == RILL_FILLED) {
+        *size = parts->size;
+        return RILL_OK;
+    }
     for (size_t i = 0; i < count; i++) {
         if ((!parts[i].data && parts[i].size) || parts[i].size > SIZE_MAX / 2 - total)
             return RILL_EINVAL;
@@ -442,6 +447,12 @@ int rill_send_with_handles(rill_sender *sender, const struct rill_bytes *parts, 
     return dispatch_handles(endpoint, parts, part_count, size, handles, handle_count, deadline);
 }
 
+int rill_send_filled(rill_sender *sender, const struct rill_filling *filling, struct rill_handle *handles, size_t handle_count, int64_t deadline)
+{
+    struct rill_bytes part = {.data = filling, .size = filling->size};
+    return rill_send_with_handles(sender, &part, RILL_FILLED, handles, handle_count, deadline);
+}
+
 int rill_send(rill_sender *sender, const void *data, size_t size)
 {
     struct rill_endpoint *endpoint = rill_endpoint_of(sender);
@@ -463,7 +474,7 @@ int rill_send_until(rill_sender *sender, const void *data, size_t size, int64_t 
 
 int rill_send_parts(rill_sender *sender, const struct rill_bytes *parts, size_t count)
 {
-    return send_parts(sender, parts, count, RILL_AS_CONFIGURED);
+    return count != RILL_FILLED ? send_parts(sender, parts, count, RILL_AS_CONFIGURED) : RILL_EINVAL;
 }
 
 /* The receiver is woken once, behind the last message; and before any wait for room, by put. */

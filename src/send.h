@@ -6,10 +6,14 @@
 #include <rill/rill.h>
 
 struct rill_endpoint;
+struct rill_filling;
 
 /* A message of bytes and handles over any transport. Everything but handles and deadline is checked here. */
 int rill_send_with_handles(rill_sender *sender, const struct rill_bytes *parts, size_t part_count, struct rill_handle *handles,
                            size_t handle_count, int64_t deadline);
+
+/* The same for a message that is written where it goes (parts.h). */
+int rill_send_filled(rill_sender *sender, const struct rill_filling *filling, struct rill_handle *handles, size_t handle_count, int64_t deadline);
 
 struct rill_lane;
 struct rill_large;

@@ -591,11 +591,9 @@ static void receiver_closed_with_its_message(struct world *world)
 
 static void sender_of_no_receiver(struct world *world)
 {
-    struct peer peer;
     rill_sender *sender;
     world_channel(world, MAIN, NULL);
     world_channel(world, SIDE, NULL);
-    (void)peer;
     require_ok(rill_receiver_close(&world->mine.rx[SIDE]));
     send_one(world->mine.tx[MAIN], of_sender(world->mine.tx[SIDE]));
     rill_message *message = receive_with(world->mine.rx[MAIN], 1);

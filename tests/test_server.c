@@ -19,6 +19,7 @@
 #define SOON (rill_clock() + 50 * MILLISECOND) /* for what is known not to come */
 
 static char program[512];
+static char plain[64], path[64], here[64]; /* each with this run's number, for other runs may be under way */
 
 /* ---------------------------------------------------------------- helpers */
 
@@ -482,7 +483,6 @@ static void function_decides(void *unused)
 /* A path that root alone may write to. */
 static void path_permissions(void *unused)
 {
-    static const char path[] = "/tmp/rill-test-server-mode";
     struct stat status;
     (void)unused;
     need_root();
@@ -629,11 +629,11 @@ static void served_again(void *unused)
 {
     struct board *board = board_make(NULL);
     (void)unused;
-    rill_server *server = serve_as("rill-test-again", 0, NULL, NULL);
+    rill_server *server = serve_as(plain, 0, NULL, NULL);
     pid_t blocker = fork_child();
     if (blocker == 0) {
         rill_sender *tx;
-        require_ok(rill_connect("rill-test-again", RILL_NOW, NULL, &tx));
+        require_ok(rill_connect(plain, RILL_NOW, NULL, &tx));
         _exit(0);
     }
     join_child(blocker);
@@ -641,11 +641,11 @@ static void served_again(void *unused)
     pid_t child = fork_child();
     if (child == 0) {
         announce(board, 0);
-        connect_and_send("rill-test-again", RILL_SHM, 2, 2);
+        connect_and_send(plain, RILL_SHM, 2, 2);
         _exit(0);
     }
     wait_until_asleep(board, 0);
-    server = serve_as("rill-test-again", 0, NULL, NULL);
+    server = serve_as(plain, 0, NULL, NULL);
     accept_numbers(&server, 2, 2);
     join_child(child);
 }
@@ -736,7 +736,6 @@ static int run_client(const char *name, const char *transport)
 }
 
 static uint32_t shm = RILL_SHM, stream = RILL_SOCKET;
-static char plain[] = "rill-test-server", path[] = "/tmp/rill-test-server", here[] = "./rill-test-server";
 
 static const struct test tests[] = {
     {"a client connects, sends and ends before the server accepts, over shared memory", client_is_gone_before, &shm, 0},
@@ -785,5 +784,8 @@ int main(int argc, char **argv)
         alarm(patience(60));
         return run_client(argv[2], argv[3]);
     }
+    snprintf(plain, sizeof plain, "rill-test-server-%d", (int)getpid());
+    snprintf(path, sizeof path, "/tmp/rill-test-server-%d", (int)getpid());
+    snprintf(here, sizeof here, "./rill-test-server-%d", (int)getpid());
     return run_group("server", tests, COUNT_OF(tests));
 }

@@ -88,7 +88,6 @@ typedef struct rill_buffer rill_buffer;
 typedef struct rill_pool rill_pool;
 typedef struct rill_set rill_set;
 typedef struct rill_router rill_router;
-
 typedef struct rill_server rill_server;
 typedef struct rill_listener rill_listener;
 
