@@ -14,6 +14,8 @@
  * A word that is no header now (fresh memory of a block, payload, what was consumed) is marked OLD or PAYLOAD,
  * and whoever reads it as a header fails. So the proof does not depend on what such a word holds.
  *
+ * Bounds: MESSAGES messages (6) of 0 or 1 words, three blocks of three words, one message closed by another thread.
+ *
  * Spin's memory is sequentially consistent. The code makes the commit, the give-up, the push and the take
  * seq_cst; payload and mark are plain stores that the exchange releases, so a reader that has seen the header
  * sees them too.

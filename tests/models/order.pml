@@ -8,21 +8,29 @@
  * counted. With the ring held it reads `rings`: if there is one only, the message goes unstamped, else it takes
  * a ticket. Then it commits, and wakes as wake.pml says: packet, then `rang`, then the note, then it returns.
  *
- * Receiver. It reads the ticket counter T; then `rings` and `rang`, and takes all packets if one has changed;
- * then it looks once at every ring of the lanes that are not armed. Of what it saw at that look it delivers, ring
- * by ring, the unstamped first, and then in the order of tickets all with a ticket below T. The rest waits for the
- * next look. What came after the look waits too, or with LATE_RECORDS it is taken in while the batch is delivered:
- * both hold, as long as T stays. The receiver arms idle lanes as wake.pml says, also while others are busy.
+ * Receiver. It reads the ticket counter T; then `rings` and `rang`, and takes all packets if one has changed (`rang` does not
+ * matter while there is one ring); then it looks once at the head of every ring of the lanes that are not armed. It delivers heads,
+ * the unstamped first, and then in the order of tickets all with a ticket below T; when one is delivered, what is behind it in its
+ * ring is the next head, also if it came after the look. A ring that had none waits for the next look. The receiver arms idle
+ * lanes as wake.pml says, also while others are busy.
  *
  * Why it holds: a message with a ticket below T was called before T was read. What returned before that call had
  * been committed, counted, announced and rung for when T was read, and so the look finds it.
+ *
+ * Floors. So that a ring which is never empty cannot hold back the others for ever, a head counts as no less than the floor of
+ * its ring: the T of a look that found the ring empty, or the T at which the ring was marked, once all that was in it then has been taken.
  *
  * The proof watches two messages out of SENDS, in every way to choose them: FIRST, and SECOND, which is called
  * when FIRST has returned. The others are there to disturb.
  *
  * Variants. Plain: two threads of one process (lane 0, rings 0 and 1) and one of another (lane 1, ring 2), all of
  * them newcomers. THREE_LANES: three processes. TWO_LANES: two processes. SETTLED: the lanes are known and armed
- * at the start, and all messages stamped. NEVER_ARMED: the receiver does not sleep.
+ * at the start, and all messages stamped. NEVER_ARMED: the receiver does not sleep. SETTLES: it takes one packet when it
+ * wakes, as in wake.pml. STEPWISE: senders go on while heads are delivered, and everything may be looked at again after any of them;
+ * without it all heads are delivered with the last step of the look. MARKS: STEPWISE, and one ring is marked, once.
+ *
+ * Bounds: SENDS messages, the socket holds two packets, one mark in a run. run.sh lets two processes of newcomers send three
+ * messages, and more senders three where they are SETTLED or NEVER_ARMED, else two; `thorough` lets all send three.
  *
  * Numbers are made small as in wake.pml. Spin's memory is sequentially consistent. The code makes these accesses
  * seq_cst so that this applies: `rings`, `rang`, the counter, the commit, the parked word. The receiver's loads in
@@ -31,7 +39,7 @@
  * Faults, each of which must be found:
  *   FAULT_NEXT_TICKET      the ticket behind the last one delivered is taken at once, also if it is not below T
  *   FAULT_T_AFTER_LOOK     T is read after the look
- *   FAULT_LATE_TICKETS     what came after the look is delivered in the same batch, whatever its ticket (takes LATE_RECORDS)
+ *   FAULT_LATE_TICKETS     what came after the look is delivered with it, whatever its ticket (takes STEPWISE)
  *   FAULT_COUNT_LATE       a ring is counted after its first use
  *   FAULT_ANNOUNCE_LATE    a lane is announced after its first ring is counted
  *   FAULT_RINGS_FIRST      the receiver reads `rings` before T
@@ -41,12 +49,18 @@
  *   FAULT_RANG_EARLY       the sender counts up `rang` before its packet is sent
  *   FAULT_RANG_LATE        it counts up `rang` when its send has returned
  *   FAULT_STAMPED_FIRST    stamped messages are delivered before unstamped ones
+ *   FAULT_FLOOR_LATE       the floor of a ring found empty is the T of the next look
+ *   FAULT_MARK_SHORT       a marked ring gets its floor when all but one of what was in it have been taken (takes MARKS, SETTLED)
  */
 #ifndef SENDS
 #define SENDS 3
 #endif
-#ifdef FAULT_LATE_TICKETS
-#define LATE_RECORDS
+#ifdef FAULT_MARK_SHORT
+#define MARKS
+#define SETTLED
+#endif
+#if defined(FAULT_LATE_TICKETS) || defined(MARKS)
+#define STEPWISE
 #endif
 #if defined(THREE_LANES) || defined(TWO_LANES)
 #define LANES 3
@@ -64,10 +78,11 @@ byte parked[LANES];
 chan ring[RINGS] = [SENDS] of { byte, byte };   /* which message, ticket */
 chan socket = [2] of { byte };
 byte rings, ticket = 1;                         /* in the page */
-bool rings_changed, rang;                       /* since the receiver last asked */
+bool rings_changed, rang;                       /* since the receiver last took the packets */
 
 /* Private to each sending process. */
 bool held[RINGS], counted[RINGS], announced[LANES];
+bool drawn[RINGS];                              /* proof only: a send has its ticket, or goes without, and is not committed */
 byte noted[LANES], number[3];
 
 /* What the proof remembers. */
@@ -137,10 +152,10 @@ called:
         fi;
 #endif
         if
-        :: rings <= 1
-        :: d_step { rings > 1 -> stamp = ticket; ticket++ } /* `rings` never falls, so one step is as good as two */
+        :: d_step { rings <= 1 -> drawn[own] = true }
+        :: d_step { rings > 1 -> stamp = ticket; ticket++; drawn[own] = true } /* `rings` never falls, so one step is as good as two */
         fi;
-        d_step { ring[own]!message, stamp; stamp = UNSTAMPED };
+        d_step { ring[own]!message, stamp; stamp = UNSTAMPED; drawn[own] = false };
 #ifdef FAULT_COUNT_LATE
         if
         :: counted[own]
@@ -184,15 +199,18 @@ inline take_packets() {
     do
     :: socket?lane ->
         d_step {
-            if
-            :: named == 0 -> named = 1 << lane
-            :: else -> named = named | (1 << lane) | known
-            fi;
+            taken++;
+            named = named | (1 << lane);
             known = known | (1 << lane);
             lane = 0
         }
     :: empty(socket) -> break
-    od
+    od;
+    if
+    :: taken > 1 -> named = known
+    :: else
+    fi;
+    taken = 0
 }
 
 #if LANES == 3
@@ -230,19 +248,32 @@ inline disarm_all(lanes) {
     od
 }
 
+/* A floor matters only to a record that was called before T was read: one that is being sent, if the ring is empty. */
+#ifdef FAULT_FLOOR_LATE
+#define NOT_YET            250
+#define EMPTY_FLOOR(index) NOT_YET
+#define FLOOR_LATE(index)  floor[index] = (floor[index] == NOT_YET -> T : floor[index])
+#define READ_TICKET        d_step { T = ticket; FLOOR_LATE(0); FLOOR_LATE(1); FLOOR_LATE(2) }
+#else
+#define EMPTY_FLOOR(index) (drawn[index] -> T : 0)
+#define READ_TICKET        T = ticket
+#endif
+
 inline look(index) {
     if
-    :: ((watched | fresh) & (1 << LANE_OF(index))) && len(ring[index]) > 0 ->
-        seen[index] = len(ring[index]);
-        found = found | (1 << LANE_OF(index))
+    :: (watched | fresh) & (1 << LANE_OF(index)) ->
+        if
+        :: len(ring[index]) > 0 -> heads = heads | (1 << index); found = found | (1 << LANE_OF(index))
+        :: else -> floor[index] = EMPTY_FLOOR(index)
+        fi
     :: else
     fi
 }
 
 #ifdef FAULT_STAMPED_FIRST
-#define RANK(stamp) ((stamp) == UNSTAMPED -> 200 : (stamp))
+#define RANK(index, stamp) ((stamp) == UNSTAMPED -> 200 : (stamp))
 #else
-#define RANK(stamp) (stamp)
+#define RANK(index, stamp) ((stamp) < floor[index] -> floor[index] : (stamp))
 #endif
 
 #ifdef FAULT_NEXT_TICKET
@@ -251,17 +282,18 @@ inline look(index) {
 #define MAY_GO(stamp) ((stamp) < T)
 #endif
 
-/* The ring whose head goes next into `best`, NONE if there is none among what was seen. */
+/* The ring whose head goes next into `best`, NONE if there is none. Where ranks are equal the ticket decides. */
 #define NONE 255
 inline choose() {
-    best = NONE; rank = NONE; index = 0;
+    best = NONE; rank = NONE; least = NONE; index = 0;
     do
     :: index < RINGS ->
         if
-        :: seen[index] > 0 ->
+        :: heads & (1 << index) ->
             ring[index]?<message, stamp>;
             if
-            :: MAY_GO(stamp) && RANK(stamp) < rank -> best = index; rank = RANK(stamp)
+            :: MAY_GO(stamp) && (RANK(index, stamp) < rank || (RANK(index, stamp) == rank && stamp < least)) ->
+                best = index; rank = RANK(index, stamp); least = stamp
             :: else
             fi
         :: else
@@ -274,19 +306,23 @@ inline choose() {
 
 inline deliver_one() {
     ring[best]?message, stamp;
-    seen[best] = seen[best] - 1;
     assert(message != SECOND);
     over = (message == FIRST);
+#ifdef FAULT_NEXT_TICKET
     last = (stamp > last -> stamp : last);
-    message = 0; stamp = 0
+#endif
+#ifdef MARKS
+    marked_left = (best == marked && marked_left > 0 -> marked_left - 1 : marked_left);
+#endif
+    floor[best] = 0;                                    /* what is behind it was called later */
+    if
+    :: len(ring[best]) == 0 -> heads = heads & ~(1 << best); floor[best] = EMPTY_FLOOR(best)
+    :: else
+    fi
 }
 
-inline end_batch() {
-    seen[0] = 0; seen[1] = 0; seen[2] = 0;
-    best = 0; rank = 0; message = 0; stamp = 0; T = 0;
-#ifndef FAULT_NEXT_TICKET
-    last = 0
-#endif
+inline forget() {
+    best = 0; rank = 0; least = 0; message = 0; stamp = 0
 }
 
 inline deliver() {
@@ -295,39 +331,63 @@ inline deliver() {
     :: best != NONE && !over -> deliver_one(); choose()
     :: else -> break
     od;
-    end_batch()
+    forget(); heads = 0; T = 0
 }
 
-/* Any ring may be looked at again at any moment. */
-inline deliver_with_late_records() {
+inline deliver_stepwise() {
     do
-    :: d_step { look(0); skip }
-    :: d_step { look(1); skip }
-    :: d_step { look(2); skip }
     :: d_step {
             choose();
             if
             :: best != NONE && !over -> deliver_one()
-            :: else -> todo = NONE
+            :: else -> heads = 0
             fi;
-            best = 0; rank = 0; message = 0; stamp = 0;
+            forget();
 #ifdef FAULT_LATE_TICKETS
             T = NONE
 #endif
         };
         if
-        :: todo == NONE -> break
-        :: else
+        :: heads == 0 -> break
+        :: heads != 0                                   /* and goes on, or looks at everything again */
+        :: heads != 0 -> break
         fi
     od;
-    end_batch()
+    atomic { heads = 0; T = 0 }
 }
+
+#ifdef FAULT_MARK_SHORT
+#define AT_LEAST_ONE_LESS(count) ((count) > 0 -> (count) - 1 : 0)
+#else
+#define AT_LEAST_ONE_LESS(count) (count)
+#endif
+
+/* Once in a run, at the beginning of some look; from a later look on it has its effect. */
+#ifdef MARKS
+#define UNMARKED 9
+inline mark_a_ring() {
+    if
+    :: d_step { mark != 0 && marked_left == 0 -> floor[marked] = (mark > floor[marked] -> mark : floor[marked]); mark = 0 }
+    :: d_step { marked == UNMARKED -> marked = 0; mark = T; marked_left = AT_LEAST_ONE_LESS(len(ring[0])) }
+    :: marked == UNMARKED || mark == 0 || marked_left != 0
+    fi
+}
+#endif
+
+#define ASK_RINGS d_step { changed = changed || rings_changed; several = rings > 1 }
+#define ASK_RANG  d_step { changed = changed || (rang && several) }
 
 /* `watched` is the lanes that are not armed, `fresh` those armed since the last look. */
 proctype Receiver() {
     byte lane, index, todo, known, named, found, watched, fresh;
-    byte seen[RINGS], T, best, rank, message, stamp, last;
-    bool changed = true, over;
+    byte heads, floor[RINGS], T, best, rank, least, message, stamp, taken;
+    bool changed = true, over, several;
+#ifdef FAULT_NEXT_TICKET
+    byte last;
+#endif
+#ifdef MARKS
+    byte marked = UNMARKED, mark, marked_left;
+#endif
 #ifdef SETTLED
     known = (1 << LANES) - 1;
     goto sleep;
@@ -335,29 +395,35 @@ proctype Receiver() {
     do
     :: true ->
 #ifdef FAULT_RINGS_FIRST
-        d_step { changed = changed || rings_changed; rings_changed = false };
+        ASK_RINGS;
 #endif
 #ifdef FAULT_RANG_FIRST
-        d_step { changed = changed || rang; rang = false };
+        ASK_RANG;
 #endif
 #ifndef FAULT_T_AFTER_LOOK
-        T = ticket;
+        READ_TICKET;
 #endif
 #if !defined(FAULT_RINGS_FIRST) && !defined(FAULT_RINGS_UNREAD)
-        d_step { changed = changed || rings_changed; rings_changed = false };
+        ASK_RINGS;
 #endif
 #if !defined(FAULT_RANG_FIRST) && !defined(FAULT_RANG_UNREAD)
-        d_step { changed = changed || rang; rang = false };
+        ASK_RANG;
 #endif
         if
-        :: changed ->
-            take_packets();
+        :: changed || several || named != 0 ->
+            if
+            :: d_step { changed -> rings_changed = false; rang = false; several = false }; take_packets()
+            :: d_step { !changed -> several = false }
+            fi;
             disarm_all(named);
             watched = watched | named;
             named = 0;
             changed = false
         :: else
         fi;
+#ifdef MARKS
+        mark_a_ring();
+#endif
         todo = RINGS_OF(watched | fresh);
         do
         :: d_step { (todo & (todo - 1)) -> take_next(index); look(index); index = 0 }
@@ -370,13 +436,13 @@ proctype Receiver() {
 #ifdef FAULT_T_AFTER_LOOK
                 T = ticket;
 #endif
-#ifndef LATE_RECORDS
+#ifndef STEPWISE
                 deliver()
             }
 #else
                 todo = 1
             };
-            deliver_with_late_records()
+            deliver_stepwise()
 #endif
         :: todo == 0 -> T = 0
         fi;
@@ -397,14 +463,21 @@ proctype Receiver() {
                 d_step { fresh = watched & ~found; watched = found; found = 0 };
                 arm_all(fresh)
             fi
-        :: found == 0 && watched != 0 ->
+#ifdef SETTLES
+        :: found == 0 && taken > 0 -> changed = true
+#endif
+        :: found == 0 && taken == 0 && watched != 0 ->
             d_step { fresh = watched; watched = 0 };
             arm_all(fresh)
-        :: found == 0 && watched == 0 ->
+        :: found == 0 && taken == 0 && watched == 0 ->
 sleep:      skip;
             d_step { fresh = 0; asleep = true; assert(nempty(socket) || !first_returned) };
 end_asleep:
+#ifdef SETTLES
+            atomic { socket?lane -> asleep = false; named = 1 << lane; known = known | named; taken++; lane = 0 }
+#else
             atomic { nempty(socket) -> asleep = false; changed = true }
+#endif
 #endif
         fi
     od

@@ -7,15 +7,19 @@
  * sleeps on the lane's socket. room_at is never beyond what is sent. One thread of a process does that at a time.
  *
  * Receiver: it stores `consumed` at the end of a batch, and before it parks if something is not told yet; then it
- * reads room_at. If that is reached and is not what it rang for last, it sends one byte on the lane's socket (taking
- * packets first if it does not hold that socket yet) and notes room_at. A full socket counts as sent.
+ * reads room_at. If that is reached and is not what it rang for last, it notes room_at and sends one byte on the lane's
+ * socket. If it does not hold that socket yet it owes the byte, and does the same again when it has taken it from
+ * its packet. A full socket counts as sent.
  *
- * One wait may time out: it leaves room_at as it is, and perhaps a byte in the socket that a later wait finds.
+ * A wait ends with room_at = 0. One may time out, and perhaps leave a byte in the socket that a later wait finds. What another
+ * thread has committed may be consumed before it is counted as sent.
  *
  * The rest is wake.pml with one lane: commit, parked word, packet; arm, look again, sleep.
  *
  * Messages take 1 to LARGEST of a limit of 2: one that is larger than the limit is sent when nothing else is queued.
  * Plain, one thread sends; with -DTWO_THREADS two threads of one process do, each with its own ring.
+ *
+ * Bounds: SENDS messages (4) and one time-out in all, sizes up to 3, or 1 with two threads.
  *
  * When nobody can take another step, every sender must have ended (Spin reports one that waits as an invalid end
  * state) and everything must have been received.
@@ -29,8 +33,7 @@
  *   FAULT_PARK_UNTOLD          the receiver parks without storing `consumed`
  *   FAULT_ROOM_BEYOND          the sender asks for more to be consumed than it has sent
  *   FAULT_TWO_READS            it works out what it has sent as what is queued plus `consumed`, read a second time
- *   FAULT_SOCKET_LATE          the sender sends the socket's end when it has read `consumed` for the last time
- *   FAULT_SOCKET_UNTAKEN       a receiver that does not hold the socket yet takes the sender for woken
+ *   FAULT_SOCKET_UNTAKEN       a receiver that owes a byte does not send it when it takes the socket
  *   FAULT_TWO_SLEEPERS         two threads store room_at and sleep on the socket at a time (takes TWO_THREADS)
  */
 #ifdef FAULT_TWO_SLEEPERS
@@ -62,7 +65,7 @@ bool announced, waiting, may_time_out;
 
 /* ---------------------------------------------------------------- the sender */
 
-#define HAS_ROOM   (sent + size - consumed <= LIMIT || sent == consumed)
+#define HAS_ROOM   (sent + size - consumed <= LIMIT || sent <= consumed)
 
 inline announce_socket() {
     if
@@ -97,9 +100,7 @@ inline wait_for_room() {
     do
     :: HAS_ROOM -> break
     :: else ->
-#ifndef FAULT_SOCKET_LATE
         announce_socket();
-#endif
         choose_room_at();
         room_at = until;
         if
@@ -109,13 +110,15 @@ inline wait_for_room() {
 #else
         :: true ->
 #endif
-#ifdef FAULT_SOCKET_LATE
-            announce_socket();
-#endif
             if
             :: lane_socket?_
-            :: d_step { may_time_out -> may_time_out = false; size = 0 }; break
+            :: d_step { may_time_out -> may_time_out = false; size = 0 }
             fi
+        fi;
+        room_at = 0;
+        if
+        :: size == 0 -> break
+        :: else
         fi
     od;
     until = 0;
@@ -141,7 +144,8 @@ proctype Sender(byte self) {
         :: size == 0 -> goto not_sent
         :: else
         fi;
-        d_step { sent = sent + size; queue!size; size = 0 };
+        queue!size;
+        d_step { sent = sent + size; size = 0 };
         number[self] = parked;
         if
         :: d_step { number[self] == 0 || number[self] == noted -> number[self] = 0 }
@@ -159,13 +163,6 @@ not_sent:
 
 /* ---------------------------------------------------------------- the receiver */
 
-inline take_packets() {
-    do
-    :: socket?packet -> d_step { holds_socket = holds_socket || packet == LANE_SOCKET; packet = 0 }
-    :: empty(socket) -> break
-    od
-}
-
 inline tell_consumed() {
 #ifdef FAULT_ROOM_READ_FIRST
     wanted = room_at;
@@ -175,26 +172,29 @@ inline tell_consumed() {
     wanted = room_at;
 #endif
     if
-    :: wanted != 0 && wanted <= received && wanted != rung ->
-#ifndef FAULT_SOCKET_UNTAKEN
+    :: d_step { wanted != 0 && wanted <= received && wanted != rung -> rung = wanted; owes = !holds_socket };
         if
-        :: holds_socket
-        :: !holds_socket -> take_packets()
-        fi;
-        assert(holds_socket);
-#endif
-        if
-        :: holds_socket ->
-            if
-            :: lane_socket!0
-            :: full(lane_socket)
-            fi
-        :: !holds_socket
-        fi;
-        rung = wanted
-    :: else
+        :: owes
+        :: !owes && nfull(lane_socket) -> lane_socket!0
+        :: !owes && full(lane_socket)
+        fi
+    :: wanted == 0 || wanted > received || wanted == rung
     fi;
     wanted = 0
+}
+
+inline take_packets() {
+    do
+    :: d_step { socket?packet -> holds_socket = holds_socket || packet == LANE_SOCKET };
+#ifndef FAULT_SOCKET_UNTAKEN
+        if
+        :: packet == LANE_SOCKET && owes -> rung = 0; tell_consumed()
+        :: packet != LANE_SOCKET || !owes
+        fi;
+#endif
+        packet = 0
+    :: empty(socket) -> break
+    od
 }
 
 /* The number that the receiver parks with: any odd one that nobody remembers, as in wake.pml. */
@@ -214,7 +214,7 @@ inline arm() {
 
 proctype Receiver() {
     byte received, wanted, rung, packet, size;
-    bool holds_socket;
+    bool holds_socket, owes;
     do
     :: d_step { queue?size -> received = received + size; size = 0 };
         if                                              /* a batch may end after any message */

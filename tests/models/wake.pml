@@ -25,6 +25,8 @@
  * are threads of one process: they share a lane, and so the number noted, but not a ring. With -DTWO_SENDERS the
  * third is left out, and the others send without end.
  *
+ * Bounds: three senders send three messages in all, two send without end; the socket holds two packets.
+ *
  * Two things are smaller here than in the code, without a difference that anybody could see. Of `rang` the
  * receiver only asks whether it has changed since it last asked, so it is a bit. Of the numbers everybody only
  * asks whether two are equal, so an even one is 0, and an odd one that nobody remembers is used again.
