@@ -139,12 +139,14 @@ int rill_listener_interrupt(rill_listener *listener)
     return RILL_OK;
 }
 
-int rill_listener_descriptor(rill_listener *listener)
+int rill_listener_descriptor(rill_listener *listener, int *descriptor)
 {
-    if (!is_listener(listener))
+    if (!is_listener(listener) || !descriptor)
         return RILL_EINVAL;
     int code = rill_door_settle(listener->door);
-    return code == RILL_OK ? listener->door->poller : code;
+    if (code == RILL_OK)
+        *descriptor = listener->door->poller;
+    return code;
 }
 
 int rill_listener_close(rill_listener **listener)

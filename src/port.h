@@ -245,6 +245,7 @@ bool rill_port_single_processor(void); /* this thread can run on one processor o
 void rill_port_relax(void);            /* in a spin loop */
 void rill_port_yield(void);
 void rill_port_inherit(rill_object object, bool inherit); /* whether a started program keeps it */
+bool rill_port_is_inherited(rill_object object);
 
 /* Starts a program that keeps these objects under their present names. */
 int rill_port_start(const char *path, char *const argv[], char *const envp[], const rill_object *objects, size_t count, pid_t *pid);

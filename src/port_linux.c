@@ -789,6 +789,12 @@ void rill_port_inherit(rill_object object, bool inherit)
     (void)fcntl(object, F_SETFD, inherit ? 0 : FD_CLOEXEC);
 }
 
+bool rill_port_is_inherited(rill_object object)
+{
+    int flags = fcntl(object, F_GETFD);
+    return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
 int rill_port_start(const char *path, char *const argv[], char *const envp[], const rill_object *objects, size_t count, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;

@@ -382,7 +382,8 @@ static void bad_arguments(void *unused)
     require_code(RILL_EINVAL, rill_listen(plain, &options, &listener));
     require_code(RILL_EINVAL, rill_listener_accept(NULL, RILL_NOW, &connection));
     require_code(RILL_EINVAL, rill_listener_interrupt(NULL));
-    require_code(RILL_EINVAL, rill_listener_descriptor(NULL));
+    int descriptor = -7;
+    require_code(RILL_EINVAL, rill_listener_descriptor(NULL, &descriptor));
     require_code(RILL_EINVAL, rill_listener_close(NULL));
     require_code(RILL_EINVAL, rill_connection_close(NULL));
     require(rill_listener_name(NULL) == NULL);
@@ -393,6 +394,8 @@ static void bad_arguments(void *unused)
     require_ok(rill_sender_close(&tx));
     require_ok(rill_receiver_close(&rx));
     listener = listen_at(plain);
+    require_code(RILL_EINVAL, rill_listener_descriptor(listener, NULL));
+    require_equal(-7, descriptor);
     require_code(RILL_EINVAL, rill_listener_accept(listener, -1, &connection));
     require_code(RILL_EINVAL, rill_listener_accept(listener, RILL_NOW, NULL));
     require_ok(rill_listener_close(&listener));
@@ -734,10 +737,10 @@ static void thousand_clients(void *transport)
 static void event_loop(void *unused)
 {
     rill_listener *listener = listen_at(plain);
-    struct pollfd state = {.fd = rill_listener_descriptor(listener), .events = POLLIN};
+    struct pollfd state = {.events = POLLIN};
     struct rill_connection connection;
     (void)unused;
-    require(state.fd >= 0);
+    require_ok(rill_listener_descriptor(listener, &state.fd));
     require_equal(0, poll(&state, 1, 0));
     pid_t child = asking_child(plain, 1, 5);
     require_equal(1, poll(&state, 1, -1));
@@ -1000,7 +1003,8 @@ static void out_of_descriptors(void *unused)
     size_t count = 0;
     (void)unused;
     pid_t child = asking_child(plain, 3, 3);
-    struct pollfd state = {.fd = rill_listener_descriptor(listener), .events = POLLIN};
+    struct pollfd state = {.events = POLLIN};
+    require_ok(rill_listener_descriptor(listener, &state.fd));
     require_equal(1, poll(&state, 1, -1));
     require(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     while ((spare[count] = fcntl(0, F_DUPFD_CLOEXEC, 3)) >= 0)

@@ -633,9 +633,9 @@ RILL_API int rill_listener_accept(rill_listener *listener, int64_t deadline, str
  * a signal handler. Returns 0 or RILL_EINVAL. */
 RILL_API int rill_listener_interrupt(rill_listener *listener);
 
-/* A descriptor for poll and the like: readable when rill_listener_accept has something to do. (With RILL_NOW it may still find no client.) It stays the listener's.
- * Positive or 0, or RILL_EINVAL, or, in the child of a fork, RILL_ENOMEM, RILL_ENOFD. */
-RILL_API int rill_listener_descriptor(rill_listener *listener);
+/* A descriptor for poll and the like: readable as long as rill_listener_accept with RILL_NOW has something to do, which need not give a client. It stays the listener's.
+ * In the child of a fork ask for it again: RILL_ENOMEM, RILL_ENOFD. */
+RILL_API int rill_listener_descriptor(rill_listener *listener, int *descriptor);
 
 /* Closes a listener: clients that wait are turned away, a path is removed, connections are not touched. Returns 0, or RILL_EINVAL (not a listener). */
 RILL_API int rill_listener_close(rill_listener **listener);
@@ -653,24 +653,33 @@ RILL_API int rill_listener_connect(const char *name, int64_t deadline, struct ri
 /* Closes what a connection still has, and sets both pointers to NULL. Returns 0, or RILL_EINVAL. */
 RILL_API int rill_connection_close(struct rill_connection *connection);
 
-/* ---------------------------------------------------------------- ends that a started program inherits */
+/* ---------------------------------------------------------------- handles that a started program inherits */
 
-/* Starts a program (posix_spawn; `path` as for execv, argv and envp as there; envp NULL: this process's environment) that inherits `count` ends: it takes
- * them by index with rill_inherited. A sender is copied: the caller keeps its own. A receiver is moved: on success the caller's is closed and the
- * pointer in handles[i].as.receiver is set to NULL; on an error it is as before. *pid is the new process, to be waited for.
- * Any thread; may block as posix_spawn does. The environment variable RILL_INHERITED carries the list.
- * RILL_EINVAL   NULL, an unknown kind, the same receiver twice, count above 1,000.
- * RILL_EBUSY    a receiver that has received already, or is in use. (To move such a one is not possible yet.)
- * RILL_ENOTSUP  an in-process end.
+/* Starts a program (posix_spawn; `path` as for execv, argv and envp as there; envp NULL: this process's environment) that inherits `count` handles, of all
+ * kinds that a message can carry to another process: it takes them by index with rill_inherited. What is copied stays the caller's, what moves (a receiver, with
+ * its queue and also if it has received already, an opaque handle) is gone on success and the pointer in handles[i] NULL; on an error all are as before.
+ * *pid is the new process, to be waited for. It holds what it was given from its start, before it takes it, so the ends of a program that dies at once are closed
+ * like any others.
+ * Any thread; may block as posix_spawn does. The environment variable RILL_INHERITED names the memory that describes the handles.
+ * RILL_EINVAL      NULL, an unknown kind, something that moves twice, count above 1,000.
+ * RILL_EDESCRIPTOR a file descriptor that is not open.
+ * RILL_EBUSY, RILL_EINSET   a receiver, as rill_send_handles says.
+ * RILL_ENOTSUP     something that cannot leave this process, or needs a channel to travel through.
  * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM (errno says why, for example ENOENT)   no program was started. */
 RILL_API int rill_spawn(const char *path, char *const argv[], char *const envp[], struct rill_handle *handles, size_t count, pid_t *pid);
 
-/* In a program started by rill_spawn: takes the end number `index`; it is the caller's. Each can be taken once.
+/* In a program started by rill_spawn: takes the handle number `index`; it is the caller's. Each can be taken once.
+ * The first call makes all inherited descriptors close-on-exec. What is never taken stays open until rill_inherited_close or the end of the process, and counts
+ * as an end: a sender keeps its channel connected, a receiver keeps it alive.
  * Any thread; makes system calls.
- * RILL_EINVAL   no such index, or taken already, or the variable is not rill's, or its descriptors are not ends of a channel.
+ * RILL_EINVAL   no such index, or taken already, or the variable is not rill's, or what it names is not in order.
  * RILL_EVERSION the program that started this one has another version or layout of rill.
- * RILL_ENOMEM   it was not taken: try again. */
+ * RILL_ENOMEM, RILL_ENOFD   it was not taken: try again. */
 RILL_API int rill_inherited(size_t index, struct rill_handle *handle);
+
+/* Closes what was inherited and not taken; nothing can be taken after it. No other thread may be in rill_inherited. Makes system calls. Returns 0, also if nothing was
+ * inherited, or RILL_EVERSION, RILL_ENOMEM, RILL_ENOFD as rill_inherited. */
+RILL_API int rill_inherited_close(void);
 
 /* ---------------------------------------------------------------- waiting on many receivers */
 
