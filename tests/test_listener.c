@@ -850,6 +850,67 @@ static void accept_in_children(void *name)
     require(access(name, F_OK) != 0);
 }
 
+static void require_quiet(rill_listener *listener)
+{
+    struct pollfd state = {.events = POLLIN};
+    struct rill_connection connection;
+    require_ok(rill_listener_descriptor(listener, &state.fd));
+    require_code(RILL_EEMPTY, rill_listener_accept(listener, RILL_NOW, &connection));
+    require_equal(0, poll(&state, 1, 0));
+}
+
+/* Two processes share the point and nothing else: guests of the one, and those that the other still holds when they have left, wake nobody else. */
+static void guests_of_others(void *unused)
+{
+    struct board *board = board_make(NULL);
+    rill_listener *listener = listen_at(plain);
+    (void)unused;
+    int of_parent = knock(plain);
+    require_quiet(listener);
+    pid_t child = fork_child();
+    if (child == 0) {
+        close(of_parent);
+        flag_wait(board, 0);
+        require_quiet(listener); /* takes the silent one in */
+        flag_raise(board, 1);
+        flag_wait(board, 2);
+        require_quiet(listener); /* which has left */
+        require_ok(rill_listener_close(&listener));
+        _exit(0);
+    }
+    int of_child = knock(plain);
+    flag_raise(board, 0);
+    flag_wait(board, 1);
+    close(of_child);
+    require_quiet(listener);
+    close(of_parent);
+    require_quiet(listener);
+    flag_raise(board, 2);
+    join_child(child);
+    require_ok(rill_listener_close(&listener));
+}
+
+/* The child of a fork holds the listener and never uses it. */
+static void idle_child(void *unused)
+{
+    struct board *board = board_make(NULL);
+    rill_listener *listener = listen_at(plain);
+    (void)unused;
+    int silent = knock(plain);
+    require_quiet(listener);
+    pid_t child = fork_child();
+    if (child == 0) {
+        close(silent);
+        flag_wait(board, 0);
+        _exit(0);
+    }
+    close(silent);
+    require_quiet(listener);
+    flag_raise(board, 0);
+    join_child(child);
+    require_ok(rill_listener_close(&listener));
+}
+
 static void killed_listener(void *name)
 {
     struct board *board = board_make(NULL);
@@ -1059,6 +1120,8 @@ static const struct test tests[] = {
     {"signals end no wait", signals, NULL, 0},
     {"children accept on an inherited listener, with a plain name", accept_in_children, plain, 0},
     {"children accept on an inherited listener, at a path", accept_in_children, path, 0},
+    {"processes that accept on one listener do not wake each other for their guests", guests_of_others, NULL, 0},
+    {"a child that holds the listener does not keep its guests ready", idle_child, NULL, 0},
     {"a killed listener leaves a plain name free", killed_listener, plain, 0},
     {"a killed listener's path is replaced", killed_listener, path, 0},
     {"of many who replace a dead path, one does", one_replaces, NULL, 60},

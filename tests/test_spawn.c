@@ -115,6 +115,7 @@ static int run_close(void)
 static int run_nested(void)
 {
     struct rill_handle out = inherited(0, RILL_HANDLE_SENDER);
+    require(strtol(getenv("RILL_INHERITED"), NULL, 10) <= 0); /* the number may soon be somebody else's */
     pid_t child = fork_child();
     if (child == 0) {
         execl(program, program, mode_bad, (char *)NULL);
