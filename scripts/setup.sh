@@ -24,7 +24,9 @@ programs='
     spin:spin'
 libraries='
     cmocka:libcmocka-dev
-    libcbor:libcbor-dev'
+    libcbor:libcbor-dev
+    libuv:libuv1-dev
+    glib-2.0:libglib2.0-dev'
 
 for package; do
     programs="$programs $package:$package"

@@ -88,6 +88,8 @@ typedef struct rill_buffer rill_buffer;
 typedef struct rill_pool rill_pool;
 typedef struct rill_set rill_set;
 typedef struct rill_router rill_router;
+typedef struct rill_subscription rill_subscription;
+
 typedef struct rill_server rill_server;
 typedef struct rill_listener rill_listener;
 
@@ -839,6 +841,29 @@ RILL_API int rill_sender_descriptor(rill_sender *sender, int *descriptor);
  * RILL_EREADY: there is room for a message of `size` bytes. RILL_EBROKEN, RILL_ENOTSUP, and as the first wait for room: RILL_EAGAIN, RILL_ENOFD, RILL_ENOMEM.
  * Any thread. Several loops may arm for the senders of one channel; each is told, now and then also when it was another one's turn. */
 RILL_API int rill_sender_arm(rill_sender *sender, size_t size);
+
+/* What rill asks of a loop. Both are called in the loop's thread. examples/ has adapters for epoll, libuv and GLib. */
+struct rill_loop_adapter {
+    size_t size; /* sizeof(struct rill_loop_adapter) */
+    /* Watches a descriptor: from now on, until it is unwatched, the loop calls ready(context) when it is readable, but not from within this call. *watch is
+     * the adapter's own. 0, or an error code, which rill_receiver_on_message returns. */
+    int (*watch)(void *loop, int descriptor, void (*ready)(void *context), void *context, void **watch);
+    /* Never calls ready again; may be called from within it. The descriptor is closed soon after. */
+    void (*unwatch)(void *loop, void *watch);
+};
+
+/* A message, the caller's to close (code 0); or the end, RILL_EDISCONNECTED, once and last; or another code of rill_recv, after which it goes on. */
+typedef void (*rill_message_callback)(void *user, int code, rill_message *message);
+
+/* Receives within a loop of the caller's: its thread calls back with each message, those first that are queued already. The loop is woken once for a message
+ * that arrives on an idle channel, and gets its turn between every 64 messages. On success the receiver is the subscription's and *receiver NULL; on
+ * an error it is the caller's. Takes two descriptors. Errors as rill_set_create and rill_set_add, and those of adapter->watch. */
+RILL_API int rill_receiver_on_message(rill_receiver **receiver, const struct rill_loop_adapter *adapter, void *loop, rill_message_callback callback,
+                                      void *user, rill_subscription **subscription);
+
+/* Ends it; from its callback too. *receiver is given back (NULL if its channel has ended), or closed if receiver is NULL. To be called once also after
+ * the end was told. In the loop's thread. */
+RILL_API int rill_subscription_close(rill_subscription **subscription, rill_receiver **receiver);
 
 /* ---------------------------------------------------------------- statistics */
 
