@@ -45,7 +45,7 @@ static _Noreturn void run_traced(const struct contestant *it, const struct optio
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(rows, STDOUT_FILENO);
     execlp("strace", "strace", "-c", "-f", "-qq", "-o", output, self, bench_of(it), "--transport", it->transport, "--placement",
-           placement_name(options->placement), "--size", size, "--messages", count, "--limit", limit, "--runs", "1", "--format",
+           placement_name(options->placement), "--variant", "untouched", "--size", size, "--messages", count, "--limit", limit, "--runs", "1", "--format",
            "tsv", (char *)NULL);
     fprintf(stderr, "rill-perf: strace cannot be started (%s); the bench syscalls needs it installed\n", strerror(errno));
     _exit(127);
@@ -129,13 +129,14 @@ static int count_calls(const struct contestant *it, const struct options *option
 
 static int count_with_handles(const struct options *options)
 {
-    static const char *const variants[] = {"transfer", "request"};
+    static const char *const variants[] = {"transfer", "request", "handover"};
     int result = 0;
     for (size_t v = 0; v < COUNT_OF(variants); v++)
         for (size_t t = 0; t < options->transport_count && options_variant(options, variants[v]) && !result; t++) {
             struct contestant contestant;
             size_t one = 0;
-            contestant_add(&contestant, &one, "syscalls", variants[v], options->transports[t], sizeof(uint64_t));
+            contestant_add(&contestant, &one, "syscalls", variants[v], options->transports[t],
+                           options->size_count ? options->sizes[0] : sizeof(uint64_t));
             result |= count_calls(&contestant, options);
         }
     return result;

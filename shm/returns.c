@@ -6,6 +6,7 @@
 
 #define PUNCH_MIN ((uint64_t)16 << 10) /* below this a system call costs more than the pages are worth */
 #define ACTIVE_ENOUGH 2
+#define QUIET_MOST 8 /* pushes between two looks of an owner that goes on: blocks of its ring, and what was closed together */
 
 bool rill_return_wants_punch(struct rill_returner *returner, const struct rill_lane_header *header, uint64_t size)
 {
@@ -13,12 +14,13 @@ bool rill_return_wants_punch(struct rill_returner *returner, const struct rill_l
     if (taken != returner->taken) {
         returner->taken = taken;
         returner->idle = 0;
+        returner->quiet = 0;
         if (returner->active < ACTIVE_ENOUGH)
             returner->active++;
-    } else {
+    } else if (++returner->quiet > QUIET_MOST) {
         returner->active = 0;
     }
-    bool reused = returner->active == ACTIVE_ENOUGH && returner->idle == 0;
+    bool reused = returner->active == ACTIVE_ENOUGH;
     if (!reused && returner->idle + size > returner->idle_max && size >= PUNCH_MIN)
         return true;
     returner->idle += size;
