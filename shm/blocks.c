@@ -24,7 +24,7 @@ int rill_blocks_reserve(struct rill_blocks *blocks)
 {
     if (blocks->count < blocks->capacity / 2)
         return RILL_OK;
-    struct rill_blocks larger = {.count = blocks->count, .capacity = blocks->capacity ? blocks->capacity * 2 : FIRST_CAPACITY};
+    struct rill_blocks larger = {.count = blocks->count, .bytes = blocks->bytes, .capacity = blocks->capacity ? blocks->capacity * 2 : FIRST_CAPACITY};
     larger.slots = calloc(larger.capacity, sizeof *larger.slots);
     if (!larger.slots)
         return RILL_ENOMEM;
@@ -40,6 +40,7 @@ void rill_blocks_add(struct rill_blocks *blocks, struct rill_block block)
 {
     place(blocks, block);
     blocks->count++;
+    blocks->bytes += block.size;
 }
 
 /* Moves later entries of the same probe sequence into the gap, so that no tombstone is needed. */
@@ -67,6 +68,7 @@ bool rill_blocks_remove(struct rill_blocks *blocks, uint64_t offset, struct rill
         *block = blocks->slots[i];
         close_gap(blocks, i);
         blocks->count--;
+        blocks->bytes -= block->size;
         return true;
     }
     return false;

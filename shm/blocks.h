@@ -26,6 +26,7 @@ struct rill_block {
 struct rill_blocks {
     struct rill_block *slots; /* open addressing, linear probing; offset 0 is an empty slot */
     size_t count;
+    uint64_t bytes;  /* of all of them */
     size_t capacity; /* a power of two, or 0 */
 };
 

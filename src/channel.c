@@ -30,6 +30,19 @@ static void write_page(struct rill_page *page, const struct rill_channel_options
     atomic_store_explicit(&page->ticket, 1, memory_order_relaxed);
 }
 
+static void read_terms(struct rill_core *core)
+{
+    const struct rill_page *page = core->page;
+    core->transport = page->transport;
+    core->terms = (struct rill_terms){
+        .on_full = page->on_full,
+        .limit = page->limit,
+        .max_message = page->max_message,
+        .send_timeout = page->send_timeout,
+        .spin = page->spin,
+    };
+}
+
 static int map_core(struct rill_core *core)
 {
     void *address;
@@ -56,15 +69,15 @@ int rill_core_create(const struct rill_channel_options *options, struct rill_cor
         return code;
     }
     write_page(made->page, options);
-    made->transport = options->transport;
+    read_terms(made);
     *core = made;
     return RILL_OK;
 }
 
-static bool page_is_sound(uint32_t transport, const struct rill_page *page)
+static bool terms_are_sound(uint32_t transport, const struct rill_terms *terms)
 {
-    return (transport == RILL_SHM || transport == RILL_SOCKET) && page->on_full >= RILL_FULL_ERROR && page->on_full <= RILL_FULL_WAIT &&
-           page->send_timeout > 0 && page->limit <= SIZE_MAX / 2;
+    return (transport == RILL_SHM || transport == RILL_SOCKET) && terms->on_full >= RILL_FULL_ERROR && terms->on_full <= RILL_FULL_WAIT &&
+           terms->send_timeout > 0 && terms->limit <= SIZE_MAX / 2;
 }
 
 static int check_page(rill_object memory, const struct rill_core *core)
@@ -74,7 +87,7 @@ static int check_page(rill_object memory, const struct rill_core *core)
         return RILL_EPEER;
     if (page->version != RILL_LAYOUT_VERSION || page->fingerprint != RILL_FINGERPRINT)
         return RILL_EVERSION;
-    return page_is_sound(core->transport, page) ? rill_port_memory_check(memory, false) : RILL_EPEER;
+    return terms_are_sound(core->transport, &core->terms) ? rill_port_memory_check(memory, false) : RILL_EPEER;
 }
 
 int rill_core_open(rill_object memory, struct rill_core **core)
@@ -90,7 +103,7 @@ int rill_core_open(rill_object memory, struct rill_core **core)
     made->memory = memory;
     code = map_core(made);
     if (code == RILL_OK)
-        made->transport = made->page->transport;
+        read_terms(made);
     if (code == RILL_OK)
         code = check_page(memory, made);
     if (code != RILL_OK) {
@@ -196,7 +209,7 @@ static struct rill_endpoint *new_endpoint(uint32_t transport, int64_t spin)
 
 int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **sender)
 {
-    struct rill_endpoint *endpoint = new_endpoint(core->transport, core->page->spin);
+    struct rill_endpoint *endpoint = new_endpoint(core->transport, core->terms.spin);
     if (!endpoint)
         return RILL_ENOMEM;
     int code = rill_sender_wrap(endpoint, sender);
@@ -204,7 +217,7 @@ int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **s
         free(endpoint);
         return code;
     }
-    uint64_t most = core->page->max_message;
+    uint64_t most = core->terms.max_message;
     endpoint->small_most = most && most < RILL_INLINE_MAX ? most : RILL_INLINE_MAX;
     endpoint->core = core;
     endpoint->socket = socket;
@@ -372,7 +385,7 @@ static rill_receiver *new_receiver(uint32_t transport, int64_t spin)
 
 int rill_receiver_make(struct rill_core *core, rill_object socket, rill_receiver **receiver)
 {
-    rill_receiver *made = new_receiver(core->transport, core->page->spin);
+    rill_receiver *made = new_receiver(core->transport, core->terms.spin);
     if (!made)
         return RILL_ENOMEM;
     int code;

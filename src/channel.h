@@ -29,11 +29,19 @@ struct rill_event_bell;
 struct rill_room;   /* waitable.h */
 
 /* The control page, shared by both ends if one process holds both. */
+/* What the page says of the channel for its senders, read once: whoever has the page could change it later. */
+struct rill_terms {
+    uint32_t on_full;
+    uint64_t limit, max_message;
+    int64_t send_timeout, spin;
+};
+
 struct rill_core {
     _Atomic uint32_t references;
     rill_object memory;
     struct rill_page *page;
     uint32_t transport; /* the page's, read once */
+    struct rill_terms terms;
 };
 
 int rill_core_create(const struct rill_channel_options *options, struct rill_core **core);

@@ -20,6 +20,7 @@
 #define BUSY_BYTES ((uint64_t)4 << 20)   /* what a busy ring grows to by itself: more than the caches between two cores, less than their share of the last one */
 #define WAKE_TRIES 16u                   /* the system may be short of memory for a moment */
 #define LARGE_MIN RILL_REST_MIN          /* an allocation of this size that comes back is reused as it is, without asking the arena */
+#define HELD_MOST ((uint64_t)1 << 30)     /* what a receiver may have in hand beyond four times the queue's limit, or four more messages like this */
 #define KEEP_MIN ((uint64_t)5 << 20)     /* what is kept when it comes back; what is more was a burst */
 #define KEEP_MAX ((uint64_t)64 << 20)
 
@@ -219,9 +220,16 @@ static uint64_t next_block_size(const struct rill_lane *lane, uint64_t least)
     return size >= least ? size : (least + RILL_PAGE_BYTES - 1) & ~(RILL_PAGE_BYTES - 1);
 }
 
+/* `consumed` is the receiver's word. One that counts what it never gives back would make a queue with a limit grow without end: so memory
+ * is added only up to a bound on what this side knows to be out of its hands. */
+static bool held_too_much(const struct rill_lane *lane, uint64_t size)
+{
+    return lane->limit && lane->blocks.bytes / 4 > (lane->limit > size ? lane->limit : size) + HELD_MOST / 4;
+}
+
 static int make_ring_block(struct rill_lane *lane, uint64_t least, struct rill_block *block)
 {
-    int code = rill_blocks_reserve(&lane->blocks);
+    int code = held_too_much(lane, least) ? RILL_ENOMEM : rill_blocks_reserve(&lane->blocks);
     if (code != RILL_OK)
         return code;
     uint64_t size = next_block_size(lane, least);
@@ -469,10 +477,13 @@ int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignmen
     (void)pthread_mutex_lock(&lane->lock);
     uint64_t commits = lane->segment.commits;
     int code = allocate(lane, alignment, large, block);
-    if (code == RILL_OK && lane->segment.commits != commits && rill_port_peer_gone(socket)) {
-        free_loan(lane, large, *block); /* memory was added for a receiver that will never read it */
-        code = RILL_EBROKEN;
-    }
+    bool grown = code == RILL_OK && lane->segment.commits != commits;
+    if (grown && rill_port_peer_gone(socket))
+        code = RILL_EBROKEN; /* memory was added for a receiver that will never read it */
+    else if (grown && held_too_much(lane, large->size))
+        code = RILL_ENOMEM;
+    if (grown && code != RILL_OK)
+        free_loan(lane, large, *block);
     (void)pthread_mutex_unlock(&lane->lock);
     return code;
 }
@@ -859,7 +870,7 @@ static uint64_t bytes_to_keep(uint64_t limit)
     return keep < KEEP_MIN || !limit ? KEEP_MIN : keep > KEEP_MAX ? KEEP_MAX : keep;
 }
 
-int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lane **lane)
+int rill_lane_create(struct rill_page *page, uint64_t limit, rill_object socket, struct rill_lane **lane)
 {
     struct rill_lane *made = aligned_alloc(RILL_LINE_BYTES, sizeof *made);
     if (!made)
@@ -869,7 +880,8 @@ int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lan
     made->room_socket = RILL_NO_OBJECT;
     made->carrier.chain = RILL_NO_OBJECT;
     made->segment.memory = RILL_NO_OBJECT;
-    made->keep_bytes = bytes_to_keep(page->limit);
+    made->limit = limit;
+    made->keep_bytes = bytes_to_keep(limit);
     atomic_init(&made->references, 1);
     int code = prepare_locks(made);
     if (code == RILL_OK)

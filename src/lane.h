@@ -44,6 +44,7 @@ struct rill_lane_ring {
 struct rill_lane {
     struct rill_lane_header *header;
     struct rill_page *page; /* the channel's */
+    uint64_t limit;         /* the queue's, 0: none */
     _Atomic uint32_t ring_count;
     _Atomic uint32_t rung; /* the armed number last rung for */
     struct rill_lane_ring rings[RILL_RINGS_MAX];
@@ -81,8 +82,8 @@ struct rill_lane {
     struct rill_carrier carrier; /* of handles; under the lock */
 };
 
-/* Makes a lane and announces it on the channel's sending socket. RILL_EAGAIN: the socket is full. RILL_EBROKEN, RILL_ENOMEM, RILL_ENOFD … */
-int rill_lane_create(struct rill_page *page, rill_object socket, struct rill_lane **lane);
+/* Makes a lane, for a queue of so many bytes, and announces it on the channel's sending socket. RILL_EAGAIN: the socket is full. RILL_EBROKEN, RILL_ENOMEM, RILL_ENOFD … */
+int rill_lane_create(struct rill_page *page, uint64_t limit, rill_object socket, struct rill_lane **lane);
 
 /* The owner lets go: no record will follow. The receiver is rung on the socket if it is asleep, to free its part. */
 void rill_lane_close(struct rill_lane *lane, rill_object socket);

@@ -58,7 +58,7 @@ static int make_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
     if (!*lane && endpoint->retired_count == RETIRED_MOST)
         code = RILL_EPEER;
     else if (!*lane)
-        code = rill_lane_create(endpoint->core->page, endpoint->socket, lane);
+        code = rill_lane_create(endpoint->core->page, endpoint->core->terms.limit, endpoint->socket, lane);
     if (code == RILL_OK)
         atomic_store_explicit(&endpoint->lane, *lane, memory_order_release);
     (void)pthread_mutex_unlock(&endpoint->lock);
@@ -122,7 +122,7 @@ static bool spin_for_room(struct rill_endpoint *endpoint, const struct rill_lane
         end = end > deadline ? deadline : end;
         do {
             for (unsigned i = 0; i < RILL_SPIN_CHECKS && !found; i++) {
-                found = has_room(lane, endpoint->core->page->limit, weight);
+                found = has_room(lane, endpoint->core->terms.limit, weight);
                 rill_port_relax();
             }
         } while (!found && rill_port_clock() < end);
@@ -150,7 +150,7 @@ static int wait_for_room(struct rill_endpoint *endpoint, struct rill_lane *lane,
     int code = rill_event_prepare(&endpoint->event, &listen);
     if (code != RILL_OK || atomic_load_explicit(&endpoint->interrupted, memory_order_seq_cst))
         return code;
-    uint64_t target = room_target(endpoint->core->page->limit, weight);
+    uint64_t target = room_target(endpoint->core->terms.limit, weight);
     atomic_fetch_add_explicit(&endpoint->waits, 1, memory_order_relaxed);
     code = rill_lane_wait_for_room(lane, endpoint->socket, target, listen, deadline);
     return code == RILL_EINTERRUPTED || code == RILL_ETIMEDOUT ? RILL_OK : code; /* the caller looks once more, then comes back here */
@@ -177,7 +177,7 @@ static int try_put(struct rill_endpoint *endpoint, struct rill_lane *lane, const
 {
     if (is_closed(endpoint))
         return RILL_EBROKEN;
-    uint64_t limit = endpoint->core->page->limit;
+    uint64_t limit = endpoint->core->terms.limit;
     if (limit && !has_room(lane, limit, rill_lane_weight(lane, size, parcel)))
         return RILL_EFULL;
     struct rill_lane_ring *ring;
@@ -241,7 +241,7 @@ static int send_shared(struct rill_endpoint *endpoint, const struct rill_bytes *
 int rill_send_arm_room(struct rill_endpoint *endpoint, struct rill_room *room, uint64_t size)
 {
     struct rill_lane *lane;
-    uint64_t limit = endpoint->core->page->limit;
+    uint64_t limit = endpoint->core->terms.limit;
     for (;;) {
         int code = is_closed(endpoint) ? RILL_EBROKEN : current_lane(endpoint, &lane);
         if (code != RILL_OK)
@@ -265,7 +265,7 @@ static int try_put_loan(struct rill_endpoint *endpoint, struct rill_lane *lane, 
 {
     if (is_closed(endpoint))
         return RILL_EBROKEN;
-    uint64_t limit = endpoint->core->page->limit;
+    uint64_t limit = endpoint->core->terms.limit;
     if (limit && !has_room(lane, limit, rill_lane_loan_weight(lane, large->size)))
         return RILL_EFULL;
     struct rill_lane_ring *ring;
@@ -305,7 +305,7 @@ static inline int send_small(struct rill_endpoint *endpoint, const void *data, s
         return NOT_SIMPLE;
     bool stamped = rill_order_needed(lane->page);
     uint64_t length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size);
-    uint64_t limit = lane->page->limit;
+    uint64_t limit = lane->limit;
     if (!rill_ring_fits(&ring->writer, length) ||
         (limit && !has_room_in_ring(lane, ring, limit, length))) {
         rill_lane_drop(ring);
@@ -333,8 +333,8 @@ static int64_t policy_deadline(const struct rill_endpoint *endpoint)
     if (endpoint->transport == RILL_INPROC) {
         rill_queue_policy(endpoint->queue, &on_full, &timeout);
     } else {
-        on_full = endpoint->core->page->on_full;
-        timeout = endpoint->core->page->send_timeout;
+        on_full = endpoint->core->terms.on_full;
+        timeout = endpoint->core->terms.send_timeout;
     }
     if (on_full != RILL_FULL_WAIT)
         return RILL_NOW;
@@ -344,7 +344,7 @@ static int64_t policy_deadline(const struct rill_endpoint *endpoint)
 
 static uint64_t largest(const struct rill_endpoint *endpoint)
 {
-    uint64_t max = endpoint->transport == RILL_INPROC ? rill_queue_max_message(endpoint->queue) : endpoint->core->page->max_message;
+    uint64_t max = endpoint->transport == RILL_INPROC ? rill_queue_max_message(endpoint->queue) : endpoint->core->terms.max_message;
     return max && max < SIZE_MAX / 2 ? max : SIZE_MAX / 2;
 }
 

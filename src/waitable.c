@@ -127,7 +127,7 @@ static int make_room(const struct rill_endpoint *endpoint, struct rill_room **ro
 
 static bool has_limit(const struct rill_endpoint *endpoint)
 {
-    return endpoint->transport == RILL_SOCKET || (endpoint->queue ? rill_queue_has_limit(endpoint->queue) : endpoint->core->page->limit != 0);
+    return endpoint->transport == RILL_SOCKET || (endpoint->queue ? rill_queue_has_limit(endpoint->queue) : endpoint->core->terms.limit != 0);
 }
 
 /* Makes it at the first call. */

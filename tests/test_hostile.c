@@ -1050,6 +1050,47 @@ static void a_sender_survives_any_words_of_its_receiver(void *argument)
     close_scene(&scene);
 }
 
+static void a_receiver_that_keeps_what_it_consumed_gets_no_memory_without_end(void *argument)
+{
+    const size_t size = *(size_t *)argument;
+    struct rill_channel_options options = {.size = sizeof options, .limit = 64 * KIB};
+    struct scene scene = open_scene(&options);
+    unsigned char *bytes = calloc(1, size);
+    require(bytes != NULL);
+    send_honest(&scene, 1);
+    int code = RILL_OK;
+    for (size_t sent = 0; code == RILL_OK; sent += size) {
+        struct rill_lane *lane = lane_of(&scene);
+        atomic_store(&lane->header->consumed, atomic_load(&lane->rings[0].sent));
+        require(sent < GIB + 8 * size + MIB);
+        code = rill_send(scene.tx, bytes, size);
+    }
+    require_code(RILL_ENOMEM, code);
+    free(bytes);
+    rill_message *message = NULL;
+    require_ok(rill_recv(scene.rx, &message)); /* it is the receiver's after all */
+    require_ok(rill_message_close(&message));
+    close_scene(&scene);
+}
+
+static size_t of_a_ring = 64000, of_the_arena = 32 * MIB;
+
+/* Whoever has the page can write to it. */
+static void the_limit_stays_what_it_was(void *argument)
+{
+    (void)argument;
+    struct rill_channel_options options = {.size = sizeof options, .limit = 64 * KIB};
+    struct scene scene = open_scene(&options);
+    unsigned char bytes[1000] = {0};
+    scene.tx->endpoint->core->page->limit = 0;
+    scene.tx->endpoint->core->page->on_full = RILL_FULL_WAIT;
+    int code = RILL_OK;
+    for (size_t sent = 0; sent < 100 && code == RILL_OK; sent++)
+        code = rill_send(scene.tx, bytes, sizeof bytes);
+    require_code(RILL_EFULL, code);
+    close_scene(&scene);
+}
+
 static void a_wait_for_room_that_never_comes_ends_at_its_deadline(void *argument)
 {
     (void)argument;
@@ -1164,6 +1205,9 @@ int main(void)
         {"no mutation of a lane harms its receiver", no_mutation_of_a_lane_harms_its_receiver, NULL, 60},
         {"a scribbling process harms no other", a_scribbling_process_harms_no_other, NULL, 60},
         {"a sender survives any words of its receiver", a_sender_survives_any_words_of_its_receiver, NULL, 0},
+        {"a receiver gets no memory without end by keeping ring blocks", a_receiver_that_keeps_what_it_consumed_gets_no_memory_without_end, &of_a_ring, 120},
+        {"a receiver gets no memory without end by keeping large messages", a_receiver_that_keeps_what_it_consumed_gets_no_memory_without_end, &of_the_arena, 120},
+        {"the limit stays what it was", the_limit_stays_what_it_was, NULL, 0},
         {"a wait for room that never comes ends at its deadline", a_wait_for_room_that_never_comes_ends_at_its_deadline, NULL, 0},
         {"a refusal is told to the sender when its queue grows", a_refusal_is_told_to_the_sender_when_its_queue_grows, NULL, 0},
         

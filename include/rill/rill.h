@@ -172,7 +172,9 @@ struct rill_channel_options {
                               0: no limit. A message larger than the limit is sent when nothing else is queued by that process.
                               Threads that send at the same moment may exceed it by one message each. On RILL_SOCKET it does not count:
                               there the socket's buffer is the limit. The limit is counted for each
-                              process apart, because a count that they share would be wrong for ever after one is killed. */
+                              process apart, because a count that they share would be wrong for ever after one is killed.
+                              What was received and is not closed does not count, but its memory is the sender's: where that is above 1 GiB
+                              and above four times the limit (and four messages of the size to be sent), a send that needs more gives RILL_ENOMEM. */
     int64_t send_timeout;  /* RILL_FULL_WAIT: how long a send waits for room, ns; 0: for ever */
     int64_t spin;          /* how long a call that has to wait stays awake first, ns: at most 1 s. 0: adapts by itself, up to some tens of
                               microseconds where it has paid lately; -1: never (the one place where a negative number is allowed) */
@@ -212,7 +214,7 @@ RILL_API int rill_sender_close(rill_sender **sender);
  * RILL_ETIMEDOUT the limit is reached and send_timeout passed (RILL_FULL_WAIT).
  * RILL_EINTERRUPTED  rill_sender_interrupt was called while this call waited for room, or since the last call that returned this.
  * RILL_EMSGSIZE  larger than the channel's max_message.
- * RILL_ENOMEM    no memory or address space for the message; try again later.
+ * RILL_ENOMEM    no memory or address space for the message, or the receiver has too much of it in hand (see `limit`); try again later.
  * RILL_ENOFD     the first send of a process needs a descriptor, as does the first wait for room needs two.
  * RILL_EINFLIGHT the first send of a process (or its first wait for room): too many descriptors are under way; again when some have been received.
  * RILL_EAGAIN    the first send of a process (or its first wait for room): the channel's socket is full of other newcomers; try again.
