@@ -145,7 +145,7 @@ int rill_buffer_loan(rill_sender *sender, size_t size, const struct rill_buffer_
     if (size > rill_send_largest(endpoint))
         return RILL_EMSGSIZE;
     rill_send_check_process(endpoint);
-    int code = endpoint->transport == RILL_SHM ? loan_from_lane(endpoint, size, alignment, buffer) : RILL_ENOTSUP;
+    int code = rill_endpoint_transport(endpoint) == RILL_SHM ? loan_from_lane(endpoint, size, alignment, buffer) : RILL_ENOTSUP;
     if (code != RILL_ENOTSUP)
         return code;
     rill_buffer *made = new_private(size, alignment);
@@ -234,10 +234,13 @@ static int send_in_place(struct rill_endpoint *endpoint, rill_buffer *buffer, in
 
 static int send_alone(struct rill_endpoint *endpoint, rill_sender *sender, rill_buffer *buffer, int64_t deadline)
 {
-    if (endpoint->transport == RILL_INPROC && buffer->memory)
-        return send_private(endpoint, buffer, deadline);
-    int code = RILL_LANE_REVOKED;
-    if (endpoint->transport == RILL_SHM && buffer->size && is_loan(buffer))
+    int code = RILL_QUEUE_SHARED;
+    if (rill_endpoint_transport(endpoint) == RILL_INPROC && buffer->memory)
+        code = send_private(endpoint, buffer, deadline);
+    if (code != RILL_QUEUE_SHARED)
+        return code;
+    code = RILL_LANE_REVOKED;
+    if (rill_endpoint_transport(endpoint) == RILL_SHM && buffer->size && is_loan(buffer))
         code = send_in_place(endpoint, buffer, deadline);
     if (code != RILL_LANE_REVOKED)
         return code;
@@ -404,7 +407,7 @@ static int pack_copy(struct rill_parcel *parcel, const unsigned char *data, uint
         return RILL_ENOTSUP;
     if (size > rill_send_largest(parcel->through))
         return RILL_EMSGSIZE;
-    if (parcel->through->transport != RILL_SHM)
+    if (rill_endpoint_transport(parcel->through) != RILL_SHM)
         return pack_outside(parcel, data, size);
     struct rill_lane *lane = parcel->lane;
     int code = lane ? RILL_OK : rill_send_lane(parcel->through, &lane);
@@ -417,7 +420,7 @@ static int pack_copy(struct rill_parcel *parcel, const unsigned char *data, uint
 static bool goes_in_place(const rill_buffer *buffer, const struct rill_parcel *parcel)
 {
     struct rill_endpoint *through = parcel->through;
-    return through && through->transport == RILL_SHM && is_loan(buffer) && buffer->size <= rill_send_largest(through) &&
+    return through && rill_endpoint_transport(through) == RILL_SHM && is_loan(buffer) && buffer->size <= rill_send_largest(through) &&
            (parcel->lane ? parcel->lane : atomic_load_explicit(&through->lane, memory_order_acquire)) == buffer->lane;
 }
 

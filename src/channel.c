@@ -201,7 +201,7 @@ static struct rill_endpoint *new_endpoint(uint32_t transport, int64_t spin)
     atomic_init(&made->references, 1);
     atomic_init(&made->event, RILL_NO_OBJECT);
     atomic_init(&made->generation, atomic_load_explicit(&rill_generation, memory_order_relaxed));
-    made->transport = transport;
+    atomic_init(&made->transport, transport);
     made->socket = RILL_NO_OBJECT;
     rill_spin_start(&made->spin, spin);
     return made;
@@ -283,7 +283,7 @@ int rill_endpoint_publish(struct rill_endpoint *endpoint)
     return code;
 }
 
-static void withdraw(struct rill_endpoint *endpoint)
+void rill_endpoint_withdraw(struct rill_endpoint *endpoint)
 {
     rill_process_lock();
     if (endpoint->published) {
@@ -291,6 +291,7 @@ static void withdraw(struct rill_endpoint *endpoint)
         while (*link != endpoint)
             link = &(*link)->next_published;
         *link = endpoint->next_published;
+        endpoint->published = false;
     }
     rill_process_unlock();
 }
@@ -321,10 +322,10 @@ struct rill_endpoint *rill_endpoint_find(const struct rill_endpoint_name *name)
 
 static void free_endpoint(struct rill_endpoint *endpoint)
 {
-    withdraw(endpoint);
-    close_lanes(endpoint);
     if (endpoint->queue)
-        rill_queue_close(endpoint->queue, true);
+        rill_queue_close(endpoint->queue, true); /* first: from here on nobody makes it a shared one */
+    rill_endpoint_withdraw(endpoint);
+    close_lanes(endpoint);
     rill_room_free(endpoint->room);
     rill_port_close(endpoint->socket);
     rill_port_close(atomic_load_explicit(&endpoint->event, memory_order_relaxed));
@@ -423,9 +424,10 @@ void rill_receiver_dispose(rill_receiver *receiver, bool closing)
         rill_stream_destroy(receiver->state);
         break;
     default:
-        rill_queue_close(receiver->state, false);
         break;
     }
+    if (receiver->queue)
+        rill_queue_close(receiver->queue, false);
     rill_event_bell_free(receiver->bell);
     rill_port_close(receiver->socket);
     rill_port_close(atomic_load_explicit(&receiver->event, memory_order_relaxed));
@@ -478,8 +480,8 @@ int rill_receiver_interrupt(rill_receiver *receiver)
     if (rill_receiver_idle(receiver) == RILL_EINSET)
         return RILL_EINSET;
     rill_interrupt_raise(&receiver->interrupted, &receiver->event);
-    if (receiver->transport == RILL_INPROC)
-        rill_queue_stir(receiver->state);
+    if (receiver->queue)
+        rill_queue_stir(receiver->queue);
     return RILL_OK;
 }
 
@@ -503,7 +505,8 @@ static int make_in_process(const struct rill_channel_options *options, rill_send
     }
     endpoint->queue = queue;
     made->source = &rill_queue_source;
-    made->state = queue;
+    made->state = made->queue = queue;
+    rill_queue_set_sender(queue, endpoint);
     *receiver = made;
     return RILL_OK;
 }
@@ -526,7 +529,7 @@ static int make_ends(struct rill_core *core, rill_object pair[2], rill_sender **
     return code;
 }
 
-static int make_shared(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
+int rill_channel_make(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
 {
     struct rill_core *core;
     int code = rill_core_create(options, &core);
@@ -556,5 +559,5 @@ int rill_channel(const struct rill_channel_options *options, rill_sender **sende
         code = rill_process_prepare();
     if (code != RILL_OK)
         return code;
-    return all.transport == RILL_INPROC ? make_in_process(&all, sender, receiver) : make_shared(&all, sender, receiver);
+    return all.transport == RILL_INPROC ? make_in_process(&all, sender, receiver) : rill_channel_make(&all, sender, receiver);
 }

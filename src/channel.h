@@ -66,10 +66,10 @@ struct rill_endpoint_name {
 
 struct rill_endpoint {
     _Atomic uint32_t references;      /* senders */
-    uint32_t transport;
+    _Atomic uint32_t transport;       /* in process it becomes RILL_SHM when an end leaves (share.h): whoever reads that, acquiring, sees the rest */
     struct rill_core *core;           /* NULL in process */
     rill_object socket;
-    struct rill_queue *queue;         /* in process */
+    struct rill_queue *queue;         /* in process, and kept when it has become a shared one */
     _Atomic(struct rill_lane *) lane; /* shared memory: NULL until the first send */
     uint32_t retired_count;
     struct rill_lane *retired;        /* lanes that the receiver gave up, linked through next_own; another thread may still be inside */
@@ -102,6 +102,7 @@ struct rill_receiver {
     rill_object socket;
     const struct rill_source *source; /* how its transport receives, */
     void *state;                  /* and on what: inbox, stream or queue */
+    struct rill_queue *queue;     /* in process, and kept when it has become a shared one */
     struct rill_inbox *inbox;     /* the same, if it is one: for the short way in recv.c */
     uint32_t owner;               /* generation of the process that made it or took it over */
     uint32_t generation;          /* the same once that process has received, before that another */
@@ -120,6 +121,11 @@ static inline struct rill_endpoint *rill_endpoint_of(const rill_sender *sender)
     return sender && sender->magic == RILL_SENDER_MAGIC ? sender->endpoint : NULL;
 }
 
+static inline uint32_t rill_endpoint_transport(const struct rill_endpoint *endpoint)
+{
+    return atomic_load_explicit(&endpoint->transport, memory_order_acquire); /* partner: share.c */
+}
+
 static inline bool rill_is_receiver(const rill_receiver *receiver)
 {
     return receiver && receiver->magic == RILL_RECEIVER_MAGIC;
@@ -129,6 +135,8 @@ static inline bool rill_is_receiver(const rill_receiver *receiver)
 
 /* Puts it into the table; does nothing if it is there. RILL_ESYSTEM … */
 int rill_endpoint_publish(struct rill_endpoint *endpoint);
+
+void rill_endpoint_withdraw(struct rill_endpoint *endpoint);
 
 /* The endpoint of this name, referenced, or NULL. */
 struct rill_endpoint *rill_endpoint_find(const struct rill_endpoint_name *name);
@@ -140,6 +148,9 @@ int rill_sender_wrap(struct rill_endpoint *endpoint, rill_sender **sender);
 /* Take over core and socket only on success. */
 int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **sender);
 int rill_receiver_make(struct rill_core *core, rill_object socket, rill_receiver **receiver);
+
+/* A channel over shared memory or a socket; all options given. */
+int rill_channel_make(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver);
 
 /* What a thread that is about to sleep listens to for interrupts: RILL_NO_OBJECT where no other thread can be there to interrupt it. */
 int rill_event_prepare(_Atomic rill_object *event, rill_object *listen);
@@ -165,6 +176,9 @@ void rill_receiver_leave(rill_receiver *receiver);
 
 /* Takes the message that `next` has found, and counts it. */
 int rill_receiver_take(rill_receiver *receiver, rill_message **message);
+
+/* What its source says of the next message; if the channel has become a shared one, the receiver goes over first. */
+int rill_receiver_next(rill_receiver *receiver);
 
 /* Lets go of a receiver: with `closing` the channel ends for its senders at once. */
 void rill_receiver_dispose(rill_receiver *receiver, bool closing);

@@ -7,6 +7,7 @@
 #include "handle.h"
 #include "process.h"
 #include "send.h"
+#include "share.h"
 
 /* ---- senders: the socket and the control page ---- */
 
@@ -22,11 +23,12 @@ static int pack_sender(struct rill_handle *handle, struct rill_parcel *parcel)
     struct rill_endpoint *endpoint = rill_endpoint_of(handle->as.sender);
     if (!endpoint)
         return RILL_EINVAL;
-    if (endpoint->transport == RILL_INPROC)
-        return RILL_ENOTSUP;
+    int code = rill_endpoint_transport(endpoint) == RILL_INPROC ? rill_queue_share(endpoint->queue) : RILL_OK;
+    if (code != RILL_OK)
+        return code;
     rill_send_check_process(endpoint);
-    int code = rill_endpoint_publish(endpoint);
-    struct sender_description description = {.transport = endpoint->transport};
+    code = rill_endpoint_publish(endpoint);
+    struct sender_description description = {.transport = endpoint->core->transport};
     if (code == RILL_OK)
         code = rill_parcel_describe(parcel, RILL_HANDLE_SENDER, SENDER_OBJECTS, &description, sizeof description);
     if (code == RILL_OK)

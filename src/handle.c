@@ -9,6 +9,7 @@
 #include "message.h"
 #include "parts.h"
 #include "process.h"
+#include "queue.h"
 #include "send.h"
 
 static const struct rill_travel opaque_travel;
@@ -635,8 +636,7 @@ int rill_send_handles(rill_sender *sender, const void *data, size_t size, struct
     return rill_send_handles_until(sender, &part, 1, handles, count, RILL_AS_CONFIGURED);
 }
 
-/* The untaken handles of a message, as opaque ones that borrow from it. The array is to be freed. */
-static struct rill_handle *borrow_handles(struct rill_attachment *attachment, rill_opaque **storage, size_t *count)
+struct rill_handle *rill_attachment_borrow(struct rill_attachment *attachment, rill_opaque **storage, size_t *count)
 {
     struct rill_handle *handles = calloc(attachment->count, sizeof *handles);
     rill_opaque *opaques = calloc(attachment->count, sizeof *opaques);
@@ -661,28 +661,50 @@ static struct rill_handle *borrow_handles(struct rill_attachment *attachment, ri
     return handles;
 }
 
-/* They went with the message that was sent on. */
-static void forget_travellers(struct rill_attachment *attachment)
+void rill_attachment_forget(struct rill_attachment *attachment)
 {
     for (size_t i = 0; i < attachment->count; i++)
         attachment->travellers[i].kind = 0;
 }
 
-int rill_forward(rill_sender *sender, rill_message **message, int64_t deadline)
+static int send_on(rill_sender *sender, rill_message **message, int64_t deadline)
 {
-    if (!message || !rill_is_message(*message))
-        return RILL_EINVAL;
     struct rill_attachment *attachment = (*message)->attached;
     struct rill_bytes part = {.data = rill_message_data(*message), .size = rill_message_size(*message)};
     struct rill_handle *handles = NULL;
     rill_opaque *storage = NULL;
     size_t count = 0;
-    if (attachment && attachment->count && !(handles = borrow_handles(attachment, &storage, &count)))
+    if (attachment && attachment->count && !(handles = rill_attachment_borrow(attachment, &storage, &count)))
         return RILL_ENOMEM;
     int code = rill_send_handles_until(sender, &part, 1, handles, count, deadline);
     if (code == RILL_OK && attachment)
-        forget_travellers(attachment);
+        rill_attachment_forget(attachment);
     free(storage);
     free(handles);
     return code == RILL_OK ? rill_message_close(message) : code;
+}
+
+/* In process a message can go on as it is, if no handle was taken out of it. */
+static int pass_on(struct rill_endpoint *endpoint, rill_message *message, int64_t deadline)
+{
+    const struct rill_attachment *attachment = message->attached;
+    for (size_t i = 0; attachment && i < attachment->count; i++) {
+        uint32_t kind = attachment->travellers[i].kind;
+        if (kind == 0 || kind == RILL_HANDLE_RECEIVER || kind == RILL_HANDLE_OPAQUE) /* a receiver may be that of the very queue */
+            return RILL_QUEUE_SHARED;
+    }
+    if (message->size > rill_send_largest(endpoint))
+        return RILL_EMSGSIZE;
+    return rill_queue_send_message(endpoint->queue, message, rill_send_deadline(endpoint, deadline), endpoint);
+}
+
+int rill_forward(rill_sender *sender, rill_message **message, int64_t deadline)
+{
+    struct rill_endpoint *endpoint = rill_endpoint_of(sender);
+    if (!endpoint || !message || !rill_is_message(*message) || (deadline < 0 && deadline != RILL_AS_CONFIGURED))
+        return RILL_EINVAL;
+    int code = rill_endpoint_transport(endpoint) == RILL_INPROC ? pass_on(endpoint, *message, deadline) : RILL_QUEUE_SHARED;
+    if (code == RILL_OK)
+        *message = NULL;
+    return code == RILL_QUEUE_SHARED ? send_on(sender, message, deadline) : code;
 }

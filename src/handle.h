@@ -125,6 +125,10 @@ struct rill_opaque {
 };
 #define RILL_OPAQUE_MAGIC UINT32_C(0x726f7061)
 
+/* The untaken ones, as handles that borrow from it. Both arrays are to be freed. NULL: no memory. */
+struct rill_handle *rill_attachment_borrow(struct rill_attachment *attachment, rill_opaque **storage, size_t *count);
+void rill_attachment_forget(struct rill_attachment *attachment); /* they went with a message that was sent on */
+
 /* ---- the kinds ---- */
 
 struct rill_travel {

@@ -6,6 +6,7 @@
 
 #include "channel.h"
 #include "handle.h"
+#include "inproc.h"
 #include "message.h"
 #include "parts.h"
 #include "process.h"
@@ -14,27 +15,7 @@
 
 #define MESSAGE_WEIGHT 16 /* what a message counts in the limit beside its bytes */
 
-struct rill_queue {
-    pthread_mutex_t lock;
-    pthread_cond_t arrived; /* a message, or the end of the senders, or an interrupt */
-    pthread_cond_t left;    /* a message, or the receiver, or an interrupt */
-    rill_message *first, *last;
-    uint64_t count, weight;
-    uint64_t sent, sent_bytes;
-    uint64_t limit, max_message;
-    int64_t send_timeout;
-    uint32_t on_full;
-    uint32_t generation;
-    bool sender_open, receiver_open;
-    struct rill_bell *bell;      /* the receiver's, or NULL */
-    bool armed;                  /* it rings, once, with the next message or the end */
-    struct rill_bell *room_bell; /* the sender's, */
-    bool room_armed;             /* which rings, once, when `room_weight` fits, or at the end */
-    uint64_t room_weight;
-    _Atomic uint32_t stirred; /* so that a spinning receiver need not take the lock: set with anything that it waits for */
-};
-
-static uint64_t weight_of(uint64_t size)
+uint64_t rill_queue_weight(uint64_t size)
 {
     return size + MESSAGE_WEIGHT;
 }
@@ -61,13 +42,15 @@ int rill_queue_create(const struct rill_channel_options *options, struct rill_qu
     made->max_message = options->max_message;
     made->on_full = options->on_full;
     made->send_timeout = options->send_timeout;
+    made->options = *options;
+    made->options.transport = RILL_SHM;
     made->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
     made->sender_open = made->receiver_open = true;
     *queue = made;
     return RILL_OK;
 }
 
-static bool is_inherited(const struct rill_queue *queue)
+bool rill_queue_is_inherited(const struct rill_queue *queue)
 {
     return queue->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed);
 }
@@ -94,7 +77,7 @@ static bool has_room(const struct rill_queue *queue, uint64_t weight)
     return queue->limit == 0 || queue->weight == 0 || (weight <= queue->limit && queue->weight <= queue->limit - weight);
 }
 
-static void stir(struct rill_queue *queue)
+void rill_queue_stir_locked(struct rill_queue *queue)
 {
     atomic_store_explicit(&queue->stirred, 1, memory_order_relaxed);
     ring(queue->bell, &queue->armed);
@@ -106,13 +89,18 @@ static void stir(struct rill_queue *queue)
 void rill_queue_stir(struct rill_queue *queue)
 {
     (void)pthread_mutex_lock(&queue->lock);
-    stir(queue);
+    rill_queue_stir_locked(queue);
     (void)pthread_mutex_unlock(&queue->lock);
+}
+
+void rill_queue_set_sender(struct rill_queue *queue, struct rill_endpoint *sender)
+{
+    queue->sender = sender; /* before anybody else has an end */
 }
 
 void rill_queue_close(struct rill_queue *queue, bool sender)
 {
-    if (is_inherited(queue))
+    if (rill_queue_is_inherited(queue))
         return; /* its lock may be held by a thread that does not exist here; it is private memory and ends with the process */
     (void)pthread_mutex_lock(&queue->lock);
     if (sender) {
@@ -124,12 +112,17 @@ void rill_queue_close(struct rill_queue *queue, bool sender)
     }
     bool last = !queue->sender_open && !queue->receiver_open;
     rill_message *unread = sender ? NULL : queue->first;
-    if (!sender)
+    rill_receiver *successor = sender ? NULL : queue->successor;
+    if (!sender) {
         queue->first = queue->last = NULL;
+        queue->successor = NULL;
+    }
     if (!last)
-        stir(queue);
+        rill_queue_stir_locked(queue);
     (void)pthread_mutex_unlock(&queue->lock); /* not the last: from here on the other end may free the queue */
     free_messages(unread);
+    if (successor)
+        rill_receiver_dispose(successor, true);
     if (!last)
         return;
     (void)pthread_cond_destroy(&queue->arrived);
@@ -171,6 +164,8 @@ static int await_room(struct rill_queue *queue, uint64_t weight, int64_t deadlin
 {
     int code = RILL_OK;
     for (;;) {
+        if (queue->shared)
+            return RILL_QUEUE_SHARED;
         if (!queue->receiver_open)
             return RILL_EBROKEN;
         if (has_room(queue, weight))
@@ -195,7 +190,7 @@ static void link_message(struct rill_queue *queue, rill_message *message)
         queue->first = message;
     queue->last = message;
     queue->count++;
-    queue->weight += weight_of(message->size);
+    queue->weight += rill_queue_weight(message->size);
     queue->sent++;
     queue->sent_bytes += message->size;
     atomic_store_explicit(&queue->stirred, 1, memory_order_relaxed);
@@ -211,25 +206,36 @@ static rill_message *copy_of(const struct rill_bytes *parts, size_t count, uint6
     return message;
 }
 
+static const rill_receiver *receiver_in(const struct rill_handle *handle)
+{
+    if (handle->kind == RILL_HANDLE_OPAQUE && handle->as.opaque && handle->as.opaque->magic == RILL_OPAQUE_MAGIC)
+        handle = &handle->as.opaque->traveller.live;
+    return handle->kind == RILL_HANDLE_RECEIVER && rill_is_receiver(handle->as.receiver) ? handle->as.receiver : NULL;
+}
+
 /* A receiver inside its own queue could never be got out again, nor freed. */
 static bool holds_itself(const struct rill_queue *queue, const struct rill_handle *handles, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (handles[i].kind == RILL_HANDLE_RECEIVER && rill_is_receiver(handles[i].as.receiver) && handles[i].as.receiver->state == queue)
+    for (size_t i = 0; i < count; i++) {
+        const rill_receiver *receiver = receiver_in(&handles[i]);
+        if (receiver && receiver->queue == queue)
             return true;
+    }
     return false;
 }
 
 int rill_queue_send_handles(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, struct rill_handle *handles,
                             size_t handle_count, int64_t deadline, struct rill_endpoint *endpoint)
 {
-    if (is_inherited(queue) || holds_itself(queue, handles, handle_count))
+    if (rill_queue_is_inherited(queue))
         return RILL_ENOTSUP;
     rill_message *message = copy_of(parts, count, size);
     if (!message)
         return RILL_ENOMEM;
     (void)pthread_mutex_lock(&queue->lock);
-    int code = await_room(queue, weight_of(size), deadline, endpoint);
+    int code = await_room(queue, rill_queue_weight(size), deadline, endpoint);
+    if (code == RILL_OK && holds_itself(queue, handles, handle_count))
+        code = RILL_ENOTSUP;
     if (code == RILL_OK)
         code = rill_attachment_hold(handles, handle_count, &message->attached); /* last, because it cannot be undone */
     if (code == RILL_OK)
@@ -242,10 +248,10 @@ int rill_queue_send_handles(struct rill_queue *queue, const struct rill_bytes *p
 
 int rill_queue_send_message(struct rill_queue *queue, rill_message *message, int64_t deadline, struct rill_endpoint *endpoint)
 {
-    if (is_inherited(queue))
+    if (rill_queue_is_inherited(queue))
         return RILL_ENOTSUP;
     (void)pthread_mutex_lock(&queue->lock);
-    int code = await_room(queue, weight_of(message->size), deadline, endpoint);
+    int code = await_room(queue, rill_queue_weight(message->size), deadline, endpoint);
     if (code == RILL_OK)
         link_message(queue, message);
     (void)pthread_mutex_unlock(&queue->lock);
@@ -255,7 +261,7 @@ int rill_queue_send_message(struct rill_queue *queue, rill_message *message, int
 int rill_queue_send(struct rill_queue *queue, const struct rill_bytes *parts, size_t count, uint64_t size, int64_t deadline,
                     struct rill_endpoint *endpoint)
 {
-    if (is_inherited(queue))
+    if (rill_queue_is_inherited(queue))
         return RILL_ENOTSUP;
     rill_message *message = copy_of(parts, count, size); /* outside the lock: the copy is what takes time */
     if (!message)
@@ -272,7 +278,7 @@ static int next_message(void *state)
 {
     struct rill_queue *queue = state;
     (void)pthread_mutex_lock(&queue->lock);
-    int code = queue->first ? RILL_OK : queue->sender_open ? RILL_EEMPTY : RILL_EDISCONNECTED;
+    int code = queue->shared ? RILL_QUEUE_SHARED : queue->first ? RILL_OK : queue->sender_open ? RILL_EEMPTY : RILL_EDISCONNECTED;
     atomic_store_explicit(&queue->stirred, queue->first != NULL, memory_order_relaxed);
     (void)pthread_mutex_unlock(&queue->lock);
     return code;
@@ -294,7 +300,7 @@ static int take(void *state, rill_message **message)
     if (!queue->first)
         queue->last = NULL;
     queue->count--;
-    queue->weight -= weight_of((*message)->size);
+    queue->weight -= rill_queue_weight((*message)->size);
     (void)pthread_cond_broadcast(&queue->left);
     if (queue->room_armed && has_room(queue, queue->room_weight))
         ring(queue->room_bell, &queue->room_armed);
@@ -327,7 +333,7 @@ static int arm(void *state)
 {
     struct rill_queue *queue = state;
     (void)pthread_mutex_lock(&queue->lock);
-    queue->armed = !queue->first && queue->sender_open;
+    queue->armed = !queue->first && queue->sender_open && !queue->shared;
     int code = queue->armed ? RILL_OK : RILL_EREADY;
     (void)pthread_mutex_unlock(&queue->lock);
     return code;
@@ -335,7 +341,7 @@ static int arm(void *state)
 
 void rill_queue_set_bell(struct rill_queue *queue, struct rill_bell *bell)
 {
-    if (is_inherited(queue))
+    if (rill_queue_is_inherited(queue))
         return;
     (void)pthread_mutex_lock(&queue->lock);
     queue->bell = bell;
@@ -345,13 +351,13 @@ void rill_queue_set_bell(struct rill_queue *queue, struct rill_bell *bell)
 
 int rill_queue_arm_room(struct rill_queue *queue, struct rill_bell *bell, uint64_t size)
 {
-    if (is_inherited(queue) || queue->limit == 0)
+    if (rill_queue_is_inherited(queue) || queue->limit == 0)
         return RILL_ENOTSUP;
     (void)pthread_mutex_lock(&queue->lock);
-    int code = !queue->receiver_open ? RILL_EBROKEN : has_room(queue, weight_of(size)) ? RILL_EREADY : RILL_OK;
+    int code = queue->shared ? RILL_QUEUE_SHARED : !queue->receiver_open ? RILL_EBROKEN : has_room(queue, rill_queue_weight(size)) ? RILL_EREADY : RILL_OK;
     queue->room_bell = bell;
     if (code == RILL_OK) {
-        uint64_t weight = weight_of(size);
+        uint64_t weight = rill_queue_weight(size);
         queue->room_weight = queue->room_armed && queue->room_weight < weight ? queue->room_weight : weight; /* whichever loop's fits first */
         queue->room_armed = true;
     }
@@ -365,7 +371,7 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
     struct rill_queue *queue = state;
     int code = RILL_OK;
     (void)pthread_mutex_lock(&queue->lock);
-    if (!queue->first && queue->sender_open && !atomic_load_explicit(&queue->stirred, memory_order_relaxed)) {
+    if (!queue->first && queue->sender_open && !queue->shared && !atomic_load_explicit(&queue->stirred, memory_order_relaxed)) {
         ++*slept;
         code = wait_on(queue, &queue->arrived, deadline);
     }
@@ -387,7 +393,7 @@ const struct rill_source rill_queue_source = {
 
 void rill_queue_stats(struct rill_queue *queue, bool sender, struct rill_stats *stats)
 {
-    if (is_inherited(queue))
+    if (rill_queue_is_inherited(queue))
         return;
     (void)pthread_mutex_lock(&queue->lock);
     if (sender) {

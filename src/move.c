@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "handle.h"
 #include "process.h"
+#include "share.h"
 #include "source.h"
 
 #define RECEIVER_OBJECTS 2u /* the first ones; the transport's follow */
@@ -74,12 +75,18 @@ static int add_objects_and_state(rill_receiver *receiver, struct rill_parcel *pa
     return code == RILL_OK ? pack_state(receiver, parcel, blob) : code;
 }
 
+static int become_shared(rill_receiver *receiver)
+{
+    int code = rill_queue_share(receiver->queue);
+    return code == RILL_OK ? rill_receiver_go_over(receiver) : code;
+}
+
 static int pack_receiver(struct rill_handle *handle, struct rill_parcel *parcel)
 {
     rill_receiver *receiver = handle->as.receiver;
     int code = check(receiver);
     if (code == RILL_OK && receiver->transport == RILL_INPROC)
-        code = RILL_ENOTSUP;
+        code = become_shared(receiver);
     if (code == RILL_OK)
         code = check_owner(receiver);
     if (code != RILL_OK)

@@ -11,6 +11,8 @@ _Atomic uint32_t rill_generation = 1;
 _Atomic uint32_t rill_forks;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t share_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local unsigned share_depth; /* of this thread inside share_lock */
 static bool prepared;
 static struct rill_lane *own_lanes; /* under lock */
 
@@ -24,8 +26,21 @@ void rill_process_unlock(void)
     (void)pthread_mutex_unlock(&lock);
 }
 
+void rill_process_share_lock(void)
+{
+    if (share_depth++ == 0)
+        (void)pthread_mutex_lock(&share_lock);
+}
+
+void rill_process_share_unlock(void)
+{
+    if (--share_depth == 0)
+        (void)pthread_mutex_unlock(&share_lock);
+}
+
 static void before_fork(void)
 {
+    rill_process_share_lock();
     rill_process_lock();
 }
 
@@ -33,6 +48,7 @@ static void after_fork_in_parent(void)
 {
     atomic_fetch_add_explicit(&rill_forks, 1, memory_order_relaxed);
     rill_process_unlock();
+    rill_process_share_unlock();
 }
 
 static void after_fork_in_child(void)
@@ -40,6 +56,7 @@ static void after_fork_in_child(void)
     own_lanes = NULL; /* they are the parent's */
     atomic_fetch_add_explicit(&rill_generation, 1, memory_order_relaxed);
     rill_process_unlock();
+    rill_process_share_unlock();
 }
 
 int rill_process_prepare(void)

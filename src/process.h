@@ -36,4 +36,8 @@ struct rill_lane *rill_own_find(const struct rill_identity *identity);
 void rill_process_lock(void);
 void rill_process_unlock(void);
 
+/* Held, before all other locks, while channels become shared ones; the thread that holds it may take it again. fork takes it too. */
+void rill_process_share_lock(void);
+void rill_process_share_unlock(void);
+
 #endif

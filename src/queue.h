@@ -11,10 +11,18 @@
 
 #include <rill/rill.h>
 
+#include "port.h"
+
 struct rill_endpoint;
 struct rill_queue;
 
+/* Given back by what follows when an end has left the process and the channel has become a shared one (share.h): go on there. Never leaves the library. */
+#define RILL_QUEUE_SHARED 3
+
 int rill_queue_create(const struct rill_channel_options *options, struct rill_queue **queue);
+
+/* The sending end, for when it becomes a shared one. */
+void rill_queue_set_sender(struct rill_queue *queue, struct rill_endpoint *sender);
 
 /* An end lets go; the last one frees the queue. `sender`: which end. */
 void rill_queue_close(struct rill_queue *queue, bool sender);
@@ -44,6 +52,9 @@ void rill_queue_set_bell(struct rill_queue *queue, struct rill_bell *bell);
 
 /* Arms the bell for room: RILL_OK: it rings when a message of this size fits. RILL_EREADY: it fits now. RILL_EBROKEN. RILL_ENOTSUP: no limit. */
 int rill_queue_arm_room(struct rill_queue *queue, struct rill_bell *bell, uint64_t size);
+
+/* The socket of the shared channel that its receiver is about to go over to. */
+rill_object rill_queue_successor_socket(struct rill_queue *queue);
 
 /* Wakes whoever waits at either end, to look at its interrupt. */
 void rill_queue_stir(struct rill_queue *queue);

@@ -3,6 +3,8 @@
 #include "inbox.h"
 #include "message.h"
 #include "process.h"
+#include "queue.h"
+#include "share.h"
 #include "source.h"
 #include "stream.h"
 
@@ -124,13 +126,24 @@ static bool spin(rill_receiver *receiver, int64_t deadline)
     return false;
 }
 
+int rill_receiver_next(rill_receiver *receiver)
+{
+    int code = receiver->source->next(receiver->state);
+    if (__builtin_expect(code != RILL_QUEUE_SHARED, 1))
+        return code;
+    code = rill_receiver_go_over(receiver);
+    if (code == RILL_OK)
+        code = settle(receiver);
+    return code == RILL_OK ? receiver->source->next(receiver->state) : code;
+}
+
 /* An empty queue, and no time to wait: the system may know more. */
 static int ask_once(rill_receiver *receiver)
 {
     int code = receiver->source->absorb(receiver->state);
     if (code != RILL_OK && code != RILL_EDISCONNECTED)
         return code;
-    return receiver->source->next(receiver->state);
+    return rill_receiver_next(receiver);
 }
 
 static int sleep_once(rill_receiver *receiver, int64_t deadline)
@@ -148,7 +161,7 @@ static int wait_until(rill_receiver *receiver, int64_t deadline)
 {
     bool asked = false;
     for (;;) {
-        int code = receiver->source->next(receiver->state);
+        int code = rill_receiver_next(receiver);
         if (code != RILL_EEMPTY)
             return code;
         if (interrupted(receiver)) {
@@ -176,7 +189,7 @@ static int wait_until(rill_receiver *receiver, int64_t deadline)
 /* The message that is there or the first to come. */
 static int await_message(rill_receiver *receiver, int64_t deadline)
 {
-    int code = receiver->source->next(receiver->state);
+    int code = rill_receiver_next(receiver);
     return code == RILL_EEMPTY ? wait_until(receiver, deadline) : code;
 }
 
@@ -262,7 +275,7 @@ int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64
 /* On a socket only the system knows what is at hand. */
 static int next_at_hand(rill_receiver *receiver)
 {
-    int code = receiver->source->next(receiver->state);
+    int code = rill_receiver_next(receiver);
     return code == RILL_EEMPTY && receiver->transport == RILL_SOCKET ? ask_once(receiver) : code;
 }
 

@@ -189,6 +189,20 @@ static int try_put(struct rill_endpoint *endpoint, struct rill_lane *lane, const
     return code;
 }
 
+int rill_send_over(struct rill_endpoint *endpoint, const struct rill_bytes *part, const struct rill_parcel *parcel)
+{
+    struct rill_lane *lane;
+    struct rill_lane_ring *ring;
+    int code = current_lane(endpoint, &lane);
+    if (code == RILL_OK)
+        code = rill_lane_hold(lane, &ring);
+    if (code != RILL_OK)
+        return code;
+    code = rill_lane_put(lane, ring, endpoint->socket, part, 1, part->size, parcel);
+    rill_lane_drop(ring);
+    return code;
+}
+
 static int wake(struct rill_endpoint *endpoint, struct rill_lane *lane)
 {
     uint32_t due = rill_wake_due(lane->header, &lane->rung);
@@ -330,7 +344,7 @@ static int64_t policy_deadline(const struct rill_endpoint *endpoint)
 {
     uint32_t on_full;
     int64_t timeout;
-    if (endpoint->transport == RILL_INPROC) {
+    if (rill_endpoint_transport(endpoint) == RILL_INPROC) {
         rill_queue_policy(endpoint->queue, &on_full, &timeout);
     } else {
         on_full = endpoint->core->terms.on_full;
@@ -344,7 +358,7 @@ static int64_t policy_deadline(const struct rill_endpoint *endpoint)
 
 static uint64_t largest(const struct rill_endpoint *endpoint)
 {
-    uint64_t max = endpoint->transport == RILL_INPROC ? rill_queue_max_message(endpoint->queue) : endpoint->core->terms.max_message;
+    uint64_t max = rill_endpoint_transport(endpoint) == RILL_INPROC ? rill_queue_max_message(endpoint->queue) : endpoint->core->terms.max_message;
     return max && max < SIZE_MAX / 2 ? max : SIZE_MAX / 2;
 }
 
@@ -365,7 +379,7 @@ static int send_parcel(struct rill_endpoint *endpoint, const struct rill_bytes *
     int code = rill_parcel_pack(&parcel, handles, handle_count, endpoint);
     if (code != RILL_OK)
         return code;
-    code = endpoint->transport == RILL_SHM ? send_shared(endpoint, parts, count, size, &parcel, deadline)
+    code = rill_endpoint_transport(endpoint) == RILL_SHM ? send_shared(endpoint, parts, count, size, &parcel, deadline)
                                            : rill_stream_send_parcel(endpoint, parts, count, size, &parcel, deadline);
     if (code == RILL_OK)
         rill_parcel_sent(&parcel);
@@ -382,9 +396,11 @@ static int dispatch_handles(struct rill_endpoint *endpoint, const struct rill_by
         return RILL_EMSGSIZE;
     if (deadline == RILL_AS_CONFIGURED)
         deadline = policy_deadline(endpoint);
-    if (endpoint->transport == RILL_INPROC)
-        return rill_queue_send_handles(endpoint->queue, parts, count, size, handles, handle_count, deadline, endpoint);
-    int code;
+    int code = RILL_QUEUE_SHARED;
+    if (rill_endpoint_transport(endpoint) == RILL_INPROC)
+        code = rill_queue_send_handles(endpoint->queue, parts, count, size, handles, handle_count, deadline, endpoint);
+    if (code != RILL_QUEUE_SHARED)
+        return code;
     do
         code = send_parcel(endpoint, parts, count, size, handles, handle_count, deadline);
     while (code == RILL_LANE_REVOKED); /* its buffers are packed for another lane */
@@ -397,14 +413,11 @@ static int dispatch(struct rill_endpoint *endpoint, const struct rill_bytes *par
         return RILL_EMSGSIZE;
     if (deadline == RILL_AS_CONFIGURED)
         deadline = policy_deadline(endpoint);
-    switch (endpoint->transport) {
-    case RILL_SHM:
-        return send_shared(endpoint, parts, count, size, NULL, deadline);
-    case RILL_SOCKET:
+    uint32_t transport = rill_endpoint_transport(endpoint);
+    if (transport == RILL_SOCKET)
         return rill_stream_send(endpoint, parts, count, size, deadline);
-    default:
-        return rill_queue_send(endpoint->queue, parts, count, size, deadline, endpoint);
-    }
+    int code = transport == RILL_INPROC ? rill_queue_send(endpoint->queue, parts, count, size, deadline, endpoint) : RILL_QUEUE_SHARED;
+    return code == RILL_QUEUE_SHARED ? send_shared(endpoint, parts, count, size, NULL, deadline) : code;
 }
 
 /* Sums up and checks the parts. */
@@ -456,7 +469,7 @@ int rill_send_filled(rill_sender *sender, const struct rill_filling *filling, st
 int rill_send(rill_sender *sender, const void *data, size_t size)
 {
     struct rill_endpoint *endpoint = rill_endpoint_of(sender);
-    if (endpoint && endpoint->transport == RILL_SHM && data && size <= endpoint->small_most) {
+    if (endpoint && rill_endpoint_transport(endpoint) == RILL_SHM && data && size <= endpoint->small_most) {
         check_process(endpoint);
         int code = send_small(endpoint, data, size);
         if (code != NOT_SIMPLE)
@@ -505,7 +518,7 @@ int rill_send_many(rill_sender *sender, const struct rill_bytes *messages, size_
     if (!endpoint || (!messages && count) || total_size(messages, count, &all) != RILL_OK)
         return RILL_EINVAL;
     check_process(endpoint);
-    if (endpoint->transport == RILL_SHM)
+    if (rill_endpoint_transport(endpoint) == RILL_SHM)
         return send_many_shared(endpoint, messages, count, done);
     int code = RILL_OK;
     for (*done = 0; *done < count && code == RILL_OK; *done += code == RILL_OK)

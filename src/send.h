@@ -7,6 +7,7 @@
 
 struct rill_endpoint;
 struct rill_filling;
+struct rill_parcel;
 
 /* A message of bytes and handles over any transport. Everything but handles and deadline is checked here. */
 int rill_send_with_handles(rill_sender *sender, const struct rill_bytes *parts, size_t part_count, struct rill_handle *handles,
@@ -29,6 +30,9 @@ int rill_send_loan(struct rill_endpoint *endpoint, struct rill_lane *lane, const
 /* The largest message that the channel takes; and a deadline as it is meant (RILL_AS_CONFIGURED). */
 uint64_t rill_send_largest(const struct rill_endpoint *endpoint);
 int64_t rill_send_deadline(const struct rill_endpoint *endpoint, int64_t deadline);
+
+/* One message into the lane, over the limit if need be, and without waking the receiver: what was queued before a channel became a shared one. */
+int rill_send_over(struct rill_endpoint *endpoint, const struct rill_bytes *part, const struct rill_parcel *parcel);
 
 /* Before an endpoint is used: makes one that was inherited over fork fit for this process. */
 void rill_send_check_process(struct rill_endpoint *endpoint);

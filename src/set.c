@@ -206,6 +206,24 @@ static bool ask(rill_set *set)
 
 /* ---- taking turns ---- */
 
+/* A receiver whose in-process channel has become a shared one: from now on its socket is watched. */
+static int watch_shared(struct rill_entry *entry)
+{
+    rill_receiver *receiver = entry->receiver;
+    rill_object socket = rill_queue_successor_socket(receiver->queue);
+    int code = rill_port_poller_add(entry->set->poller, socket, entry->id);
+    if (code != RILL_OK)
+        return code;
+    code = rill_receiver_next(receiver);
+    if (receiver->transport == RILL_INPROC) {
+        rill_port_poller_remove(entry->set->poller, socket);
+        return code;
+    }
+    unring(entry->set, entry);
+    entry->readable = true;
+    return code == RILL_OK || code == RILL_EDISCONNECTED ? RILL_EEMPTY : code; /* the next look finds it */
+}
+
 /* The next message of one receiver, also if only the system knows of it. */
 static int take_next(struct rill_entry *entry, rill_message **message)
 {
@@ -222,6 +240,8 @@ static int take_next(struct rill_entry *entry, rill_message **message)
         return RILL_OK;
     }
     int code = source->next(receiver->state);
+    if (code == RILL_QUEUE_SHARED)
+        return watch_shared(entry);
     if (code == RILL_EEMPTY && entry->readable) {
         code = source->arrived(receiver->state);
         if (code != RILL_OK)

@@ -54,7 +54,7 @@ int rill_sender_stats(rill_sender *sender, struct rill_stats *stats)
     if (!endpoint || !stats || stats->size < sizeof stats->size)
         return RILL_EINVAL;
     struct rill_stats counted = {0};
-    if (endpoint->queue) {
+    if (rill_endpoint_transport(endpoint) == RILL_INPROC) {
         rill_queue_stats(endpoint->queue, true, &counted);
     } else {
         counted.mapped_bytes = RILL_PAGE_BYTES;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors for event loops, and arming them. A receiver hands out its socket (in process: an eventfd); what arming does is each transport's
+ * Descriptors for event loops, and arming them. A receiver hands out its socket (in process: a poller, since it may become a shared one); what arming does is each transport's
  * source->arm. A sender hands out a poller, because its lane may be given up and take the room socket with it.
  */
 #include "waitable.h"
@@ -13,6 +13,7 @@
 #include "source.h"
 
 #define ROOM_TOKEN 1u
+#define BELL_TOKEN 1u
 
 /* ---- receivers ---- */
 
@@ -28,13 +29,23 @@ static int hang_bell(rill_receiver *receiver)
     if (!made)
         return RILL_ENOMEM;
     made->bell.ring = ring_event;
+    made->event = made->poller = RILL_NO_OBJECT;
     int code = rill_port_event_create(&made->event);
+    if (code == RILL_OK)
+        code = rill_port_poller_create(&made->poller);
+    if (code == RILL_OK)
+        code = rill_port_poller_add(made->poller, made->event, BELL_TOKEN);
     if (code != RILL_OK) {
-        free(made);
+        rill_event_bell_free(made);
         return code;
     }
     receiver->bell = made;
     return RILL_OK;
+}
+
+int rill_event_bell_watch(struct rill_event_bell *bell, rill_object socket)
+{
+    return rill_port_poller_add(bell->poller, socket, BELL_TOKEN);
 }
 
 void rill_event_bell_free(struct rill_event_bell *bell)
@@ -42,6 +53,7 @@ void rill_event_bell_free(struct rill_event_bell *bell)
     if (!bell)
         return;
     rill_port_close(bell->event);
+    rill_port_close(bell->poller);
     free(bell);
 }
 
@@ -52,23 +64,32 @@ int rill_receiver_descriptor(rill_receiver *receiver, int *descriptor)
     int code = rill_receiver_enter(receiver);
     if (code != RILL_OK)
         return code;
-    bool own = receiver->transport == RILL_INPROC;
-    if (own && !receiver->bell)
+    if (receiver->transport == RILL_INPROC && !receiver->bell)
         code = hang_bell(receiver);
     if (code == RILL_OK)
-        *descriptor = own ? receiver->bell->event : receiver->socket;
+        *descriptor = receiver->bell ? receiver->bell->poller : receiver->socket;
     rill_receiver_leave(receiver);
     return code;
 }
 
+/* What it told of is past. */
+static void quiet(rill_object poller)
+{
+    uint64_t tokens[RILL_POLL_MOST];
+    size_t count;
+    (void)rill_port_poller_wait(poller, RILL_NOW, tokens, &count);
+}
+
 static int arm_receiver(rill_receiver *receiver)
 {
-    if (atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst) || receiver->source->next(receiver->state) != RILL_EEMPTY)
+    if (atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst) || rill_receiver_next(receiver) != RILL_EEMPTY)
         return RILL_EREADY;
-    if (receiver->bell) {
-        rill_port_event_clear(receiver->bell->event); /* before it is armed: what rings behind this is not taken away */
-        rill_queue_set_bell(receiver->state, &receiver->bell->bell); /* it may have hung in a set meanwhile */
+    if (receiver->bell) { /* before it is armed: what rings behind this is not taken away */
+        rill_port_event_clear(receiver->bell->event);
+        quiet(receiver->bell->poller);
     }
+    if (receiver->bell && receiver->transport == RILL_INPROC)
+        rill_queue_set_bell(receiver->state, &receiver->bell->bell); /* it may have hung in a set meanwhile */
     return receiver->source->arm(receiver->state);
 }
 
@@ -102,7 +123,7 @@ void rill_room_free(struct rill_room *room)
 static int watch_room(struct rill_room *room, const struct rill_endpoint *endpoint)
 {
     int code = rill_port_poller_create(&room->poller);
-    if (code == RILL_OK && endpoint->transport == RILL_SOCKET)
+    if (code == RILL_OK && rill_endpoint_transport(endpoint) == RILL_SOCKET)
         return rill_port_poller_add_room(room->poller, endpoint->socket, ROOM_TOKEN);
     if (code == RILL_OK)
         code = rill_port_event_create(&room->event);
@@ -127,7 +148,7 @@ static int make_room(const struct rill_endpoint *endpoint, struct rill_room **ro
 
 static bool has_limit(const struct rill_endpoint *endpoint)
 {
-    return endpoint->transport == RILL_SOCKET || (endpoint->queue ? rill_queue_has_limit(endpoint->queue) : endpoint->core->terms.limit != 0);
+    return rill_endpoint_transport(endpoint) == RILL_SOCKET || (endpoint->queue ? rill_queue_has_limit(endpoint->queue) : endpoint->core->terms.limit != 0);
 }
 
 /* Makes it at the first call. */
@@ -155,14 +176,6 @@ int rill_sender_descriptor(rill_sender *sender, int *descriptor)
     return code;
 }
 
-/* What it told of is past. */
-static void quiet(const struct rill_room *room)
-{
-    uint64_t tokens[RILL_POLL_MOST];
-    size_t count;
-    (void)rill_port_poller_wait(room->poller, RILL_NOW, tokens, &count);
-}
-
 int rill_sender_arm(rill_sender *sender, size_t size)
 {
     struct rill_endpoint *endpoint = rill_endpoint_of(sender);
@@ -173,11 +186,15 @@ int rill_sender_arm(rill_sender *sender, size_t size)
     if (code != RILL_OK)
         return code;
     (void)pthread_mutex_lock(&room->lock);
-    if (endpoint->transport == RILL_SOCKET) {
+    if (rill_endpoint_transport(endpoint) == RILL_SOCKET) {
         code = rill_port_peer_gone(endpoint->socket) ? RILL_EBROKEN : rill_port_has_room(endpoint->socket) ? RILL_EREADY : RILL_OK;
     } else {
-        quiet(room);
-        code = endpoint->queue ? rill_queue_arm_room(endpoint->queue, &room->bell, size) : rill_send_arm_room(endpoint, room, size);
+        quiet(room->poller);
+        code = RILL_QUEUE_SHARED;
+        if (rill_endpoint_transport(endpoint) == RILL_INPROC)
+            code = rill_queue_arm_room(endpoint->queue, &room->bell, size);
+        if (code == RILL_QUEUE_SHARED)
+            code = rill_send_arm_room(endpoint, room, size);
     }
     (void)pthread_mutex_unlock(&room->lock);
     return code;

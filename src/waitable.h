@@ -12,6 +12,7 @@
 struct rill_event_bell {
     struct rill_bell bell;
     rill_object event;
+    rill_object poller; /* what is handed out: it watches the event, and the socket if the channel becomes a shared one */
 };
 
 /* What tells a sender's loop of room: a poller that watches the event, and the lane's room socket or the channel's. One for each endpoint. */
@@ -21,6 +22,9 @@ struct rill_room {
     rill_object poller, event;
     rill_object watched;    /* the lane's room socket, or RILL_NO_OBJECT */
 };
+
+/* The receiver's channel has become a shared one, with this socket. */
+int rill_event_bell_watch(struct rill_event_bell *bell, rill_object socket);
 
 void rill_event_bell_free(struct rill_event_bell *bell);
 

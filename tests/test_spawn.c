@@ -544,12 +544,11 @@ static void refused(void *unused)
 {
     static char missing[] = "/nonexistent/program";
     char *arguments[] = {missing, NULL};
-    rill_sender *tx, *inner_tx;
-    rill_receiver *rx, *inner_rx;
+    rill_sender *tx;
+    rill_receiver *rx;
     pid_t child = -5;
     (void)unused;
     channel(RILL_SHM, &tx, &rx);
-    channel(RILL_INPROC, &inner_tx, &inner_rx);
     struct rill_handle handle = of_receiver(rx);
     require_code(RILL_EINVAL, rill_spawn(NULL, arguments, NULL, &handle, 1, &child));
     require_code(RILL_EINVAL, rill_spawn(program, NULL, NULL, &handle, 1, &child));
@@ -571,9 +570,6 @@ static void refused(void *unused)
     require_code(RILL_EINVAL, rill_spawn(program, arguments, NULL, &crossed[1], 1, &child));
     struct rill_handle twice[2] = {handle, handle};
     require_code(RILL_EINVAL, rill_spawn(program, arguments, NULL, twice, 2, &child));
-    struct rill_handle inner[2] = {of_sender(inner_tx), of_receiver(inner_rx)};
-    require_code(RILL_ENOTSUP, rill_spawn(program, arguments, NULL, &inner[0], 1, &child));
-    require_code(RILL_ENOTSUP, rill_spawn(program, arguments, NULL, &inner[1], 1, &child));
     errno = 0;
     require_code(RILL_ESYSTEM, rill_spawn(missing, arguments, NULL, &handle, 1, &child));
     require_equal(ENOENT, errno);
@@ -581,8 +577,6 @@ static void refused(void *unused)
     require_unchanged(&handle, rx, tx);
     require_ok(rill_sender_close(&tx));
     require_ok(rill_receiver_close(&rx));
-    require_ok(rill_sender_close(&inner_tx));
-    require_ok(rill_receiver_close(&inner_rx));
 }
 
 static void foreign_variables(void *unused)

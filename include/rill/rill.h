@@ -152,7 +152,8 @@ enum rill_transport {
     RILL_SHM = 1,    /* shared memory (the default) */
     RILL_SOCKET = 2, /* every byte through a socket: what to compare with, and a fallback. A send may wait or give RILL_EFULL
                         when the socket's buffer is full, as on_full says, also without a limit. */
-    RILL_INPROC = 3, /* threads of one process: no shared memory, no descriptor. It does not survive fork into the child. */
+    RILL_INPROC = 3, /* threads of one process: no shared memory, no descriptor. It does not survive fork into the child. When an end of it is sent to
+                        another process the channel becomes one over shared memory, with what is queued, and stays one. */
 };
 
 enum rill_on_full {
@@ -817,7 +818,7 @@ RILL_API int rill_router_close(rill_router **router);
  * Readable means that something may have come; now and then there is nothing. No wakeup is lost by this: what came before arming makes it say RILL_EREADY, what
  * comes behind makes the descriptor readable. Calls that wait for themselves may be mixed in; then arm again. */
 
-/* For rill_try_recv and its like. No descriptor is made (in process: one, at the first call). An interrupt does not make it readable; RILL_ENOTSUP: an in-process
+/* For rill_try_recv and its like. No descriptor is made (in process: two, at the first call). An interrupt does not make it readable; RILL_ENOTSUP: an in-process
  * receiver in the child of a fork. RILL_EBUSY, RILL_EINSET as rill_recv. RILL_ENOFD, RILL_ENOMEM. */
 RILL_API int rill_receiver_descriptor(rill_receiver *receiver, int *descriptor);
 
