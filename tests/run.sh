@@ -12,6 +12,7 @@
 #   clang     the same in build-clang/, with the other compiler
 #   kill      the tests of killed processes, in their long form
 #   order     the tests of the order between senders, in their long form
+#   park      the tests of sleeping and waking, in their long form: ten million sleeps
 #   valgrind  the tests of build/ under valgrind
 #   models    the Spin models of the algorithms
 #
@@ -23,7 +24,7 @@ cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
 parts=${*:-unit}
-[ "$parts" != --all ] || parts='unit asan tsan clang kill order valgrind models'
+[ "$parts" != --all ] || parts='unit asan tsan clang kill order park valgrind models'
 
 passed=0
 failed=0
@@ -124,7 +125,7 @@ run_part() {
         compiler=clang
         build build-clang && run clang build-clang
         ;;
-    kill | order)
+    kill | order | park)
         wrapper='env RILL_TEST_SCALE=full'
         build build && run "$1" build --suite "$1" --timeout-multiplier 20
         ;;
