@@ -16,6 +16,7 @@ int bench_transfer(const struct options *options);
 int bench_request(const struct options *options);
 int bench_burst(const struct options *options);
 int bench_syscalls(const struct options *options);
+int bench_routes(const struct options *options);
 int bench_select(const struct options *options);
 int bench_handover(const struct options *options);
 int bench_limit(const struct options *options);

@@ -15,6 +15,7 @@ static const struct {
     {"wakeup", bench_wakeup, "one way to a receiver asleep for over 1 ms; and what a blocked receiver costs"},
     {"fanin", bench_fanin, "several producers, one receiver"},
     {"select", bench_select, "a set of receivers: one active of many, all active, all idle, one flooding"},
+    {"routes", bench_routes, "make a channel and a route for it, send one message, and both are dropped; what is left behind"},
     {"create", bench_create, "make a channel, send and receive one message, close both ends"},
     {"transfer", bench_transfer, "send a sender through a channel, and a message back with it"},
     {"request", bench_request, "make a channel, send its sender, get one message through it, close both ends"},
@@ -43,7 +44,7 @@ static void print_help(void)
         "  --bytes N                           burst (4G)\n"
         "  --batch N                           throughput: so many messages with each call\n"
         "  --receivers N                       select: how many in the set while one is active (4096)\n"
-        "  --messages N                        throughput, latency, create, transfer, request: so many, instead of --seconds; syscalls: the "
+        "  --messages N                        throughput, latency, create, transfer, request, routes: so many, instead of --seconds; syscalls: the "
         "difference\n"
         "  --variant NAME,NAME...              limit: only these; syscalls: of throughput (if none is named), transfer, request; select: of\n"
         "                                      receivers (round trip: receivers=1, receivers=N), active (one way: active=64), idle (idle=N),\n"
