@@ -133,10 +133,12 @@ static void ask_with_buffers(struct run *run, struct rill_end *end)
     uint64_t budget = run->options->messages ? run->options->messages + WARM : UINT64_MAX, faults = 0, number = 0;
     int64_t cost = now_cost();
     meet_before(run);
-    int64_t last = now() + (int64_t)(run->options->seconds * SECOND);
+    int64_t last = 0;
     for (; number < budget && (run->options->messages || number < 2 * WARM || now() < last); number++) {
-        if (number == WARM)
+        if (number == WARM) {
+            last = now() + (int64_t)(run->options->seconds * SECOND);
             faults = thread_faults();
+        }
         int64_t time = one_round_trip(run, end, number, cost);
         if (number >= WARM)
             histogram_add(times, time);
