@@ -89,26 +89,27 @@ void rill_return_mark_punched(unsigned char *node)
     memcpy(node + sizeof word, &word, sizeof word);
 }
 
+/* A block's place is given by its offset: of two that share one, the later is remembered. */
+static struct rill_rest *rest_of(struct rill_returner *returner, uint64_t offset)
+{
+    return &returner->rests[offset / RILL_REST_MIN % RILL_RESTS];
+}
+
 uint64_t rill_return_forget_rest(struct rill_returner *returner, uint64_t offset)
 {
-    for (unsigned i = 0; returner->rests && i < RILL_RESTS; i++) {
-        struct rill_rest *rest = &returner->rests[i];
-        uint64_t size = rest->size;
-        if (size && rest->offset == offset) {
-            rest->size = 0;
-            return size;
-        }
-    }
-    return 0;
+    struct rill_rest *rest = returner->rests ? rest_of(returner, offset) : NULL;
+    if (!rest || rest->offset != offset)
+        return 0;
+    uint64_t size = rest->size;
+    rest->size = 0;
+    return size;
 }
 
 void rill_return_note_rest(struct rill_returner *returner, uint64_t offset, uint64_t size)
 {
     if (!returner->rests && !(returner->rests = calloc(RILL_RESTS, sizeof *returner->rests)))
         return;
-    (void)rill_return_forget_rest(returner, offset);
-    returner->rests[returner->rest_next] = (struct rill_rest){.offset = offset, .size = size};
-    returner->rest_next = (returner->rest_next + 1) % RILL_RESTS;
+    *rest_of(returner, offset) = (struct rill_rest){.offset = offset, .size = size};
     atomic_store_explicit(&returner->resting, true, memory_order_relaxed);
 }
 

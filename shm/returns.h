@@ -43,7 +43,6 @@ struct rill_returner {
     unsigned count;     /* entries held back here, all punched */
     uint64_t held[RILL_RETURN_ENTRIES];
     struct rill_rest *rests; /* RILL_RESTS of them, or NULL until the first */
-    unsigned rest_next;      /* the one to be overwritten next */
     _Atomic bool resting;    /* some were added since they were last looked through */
 };
 
@@ -51,7 +50,7 @@ struct rill_returner {
 struct rill_rest {
     uint64_t offset, size; /* size 0: none */
 };
-#define RILL_RESTS 64
+#define RILL_RESTS 256
 #define RILL_REST_MIN ((uint64_t)1 << 20)
 
 /* Should this block be punched before it goes back? The answer counts the block. */
