@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/* Loans in shared memory: used again, given back to the system, and safe from a receiver that lies. */
+#include "support.h"
+
+#include <math.h>
+#include <sched.h>
+
+#include "shm/returns.h"
+#include "src/channel.h"
+#include "src/handle.h"
+
+static rill_buffer *loan(rill_sender *tx, size_t size, void **bytes)
+{
+    rill_buffer *buffer = NULL;
+    require_ok(rill_buffer_loan(tx, size, NULL, &buffer));
+    require_ok(rill_buffer_data_mutable(buffer, bytes));
+    return buffer;
+}
+
+static struct rill_lane *lane_of(const rill_sender *tx)
+{
+    struct rill_lane *lane = atomic_load(&tx->endpoint->lane);
+    require(lane != NULL);
+    return lane;
+}
+
+static void open_channel(rill_sender **tx, rill_receiver **rx)
+{
+    require_ok(rill_channel(NULL, tx, rx));
+}
+
+static void close_channel(rill_sender **tx, rill_receiver **rx)
+{
+    require_ok(rill_sender_close(tx));
+    require_ok(rill_receiver_close(rx));
+}
+
+/* ---------------------------------------------------------------- memory */
+
+static void used_again(void *argument)
+{
+    size_t size = *(const size_t *)argument;
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    void *bytes, *known[4] = {NULL};
+    size_t count = 0;
+    open_channel(&tx, &rx);
+    for (unsigned i = 0; i < 2000; i++) {
+        size_t found = 0;
+        rill_buffer *buffer = loan(tx, size, &bytes);
+        while (i >= 10 && found < count && known[found] != bytes)
+            found++;
+        require(i < 10 || found < COUNT_OF(known));
+        if (i >= 10 && found == count)
+            known[count++] = bytes;
+        fill(bytes, 100, i);
+        require_ok(rill_send_buffer(tx, &buffer));
+        rill_message *message = NULL;
+        require_ok(rill_recv(rx, &message));
+        require(filled(rill_message_data(message), 100, i));
+        require_ok(rill_message_close(&message));
+    }
+    close_channel(&tx, &rx);
+}
+
+/* What was in use again and again goes back when it is not any more, with a sender that never calls again. */
+static void goes_back_in_silence(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_message *messages[3] = {NULL};
+    (void)unused;
+    open_channel(&tx, &rx);
+    for (unsigned i = 0; i < 60; i++) {
+        for (unsigned k = 0; k < 3; k++) {
+            void *bytes;
+            rill_buffer *buffer = loan(tx, 40 * MIB, &bytes);
+            memcpy(bytes, &i, sizeof i);
+            require_ok(rill_send_buffer(tx, &buffer));
+        }
+        for (unsigned k = 0; k < 3; k++)
+            require_ok(rill_recv(rx, &messages[k]));
+        for (unsigned k = 0; k < 3; k++)
+            require_ok(rill_message_close(&messages[k]));
+    }
+    size_t before = shared_memory_bytes();
+    require_code(RILL_ETIMEDOUT, rill_recv_timeout(rx, SECOND, &messages[0]));
+    size_t after = shared_memory_bytes();
+    dprintf(1, "a stream of 40 MiB buffers kept %zu KiB, after a second of silence %zu KiB\n", before / KIB, after / KIB);
+    require(after <= 16 * MIB);
+    void *bytes;
+    rill_buffer *buffer = loan(tx, 40 * MIB, &bytes); /* and all goes on */
+    fill(bytes, 40 * MIB, 5);
+    require_ok(rill_send_buffer(tx, &buffer));
+    receive_filled(rx, 40 * MIB, 5);
+    close_channel(&tx, &rx);
+}
+
+/* A process may have more lanes than there are arenas. */
+static void without_an_arena(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_message *message = NULL;
+    void *bytes;
+    (void)unused;
+    open_channel(&tx, &rx);
+    require_ok(send_number(tx, 1));
+    require_equal(1, receive_number(rx));
+    lane_of(tx)->arena_failed = true;
+    rill_buffer *buffer = loan(tx, 3 * MIB, &bytes), *taken = NULL;
+    fill(bytes, 3 * MIB, 3);
+    require_ok(rill_send_buffer(tx, &buffer));
+    receive_filled(rx, 3 * MIB, 3);
+    for (size_t size = 1000; size <= 3 * MIB; size *= 3000) {
+        buffer = loan(tx, size, &bytes);
+        fill(bytes, size, 4);
+        struct rill_handle handle = {.kind = RILL_HANDLE_BUFFER, .as.buffer = buffer};
+        require_ok(rill_send_handles(tx, NULL, 0, &handle, 1));
+        require_ok(rill_recv(rx, &message));
+        require_ok(rill_message_take_buffer(message, 0, &taken));
+        require(rill_buffer_size(taken) == size && filled(rill_buffer_data(taken), size, 4));
+        require_ok(rill_buffer_data_mutable(taken, &bytes));
+        memset(bytes, 1, size);
+        require_ok(rill_buffer_close(&taken));
+        require_ok(rill_message_close(&message));
+    }
+    close_channel(&tx, &rx);
+}
+
+/* ---------------------------------------------------------------- peers that lie */
+
+/* What a receiver can do that gives back what it likes. */
+static void give_back(const rill_sender *tx, void *bytes)
+{
+    struct rill_lane *lane = lane_of(tx);
+    rill_return_rest(lane->header, rill_segment_offset(&lane->segment, bytes), bytes);
+}
+
+static void loans_cannot_be_taken_away(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    (void)unused;
+    open_channel(&tx, &rx);
+    for (size_t size = 100; size <= 4 * MIB; size *= 10) {
+        void *bytes, *others[20];
+        rill_buffer *buffer = loan(tx, size, &bytes), *more[20];
+        for (unsigned round = 0; round < 3; round++) {
+            give_back(tx, bytes);
+            for (unsigned i = 0; i < 20; i++) {
+                more[i] = loan(tx, size, &others[i]);
+                require((char *)others[i] + size <= (char *)bytes || (char *)bytes + size <= (char *)others[i]);
+            }
+            for (unsigned i = 0; i < 20; i++)
+                require_ok(rill_buffer_close(&more[i]));
+        }
+        fill(bytes, size, 8);
+        require_ok(rill_send_buffer(tx, &buffer));
+        receive_filled(rx, size, 8);
+    }
+    close_channel(&tx, &rx);
+}
+
+static void given_back_twice(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    (void)unused;
+    open_channel(&tx, &rx);
+    for (unsigned i = 0; i < 300; i++) {
+        size_t size = i % 3 ? 5000 : 2 * MIB;
+        void *bytes;
+        rill_buffer *buffer = loan(tx, size, &bytes);
+        fill(bytes, size, i);
+        require_ok(rill_send_buffer(tx, &buffer));
+        rill_message *message = NULL;
+        require_ok(rill_recv(rx, &message));
+        require(filled(rill_message_data(message), size, i));
+        require_ok(rill_message_close(&message));
+        give_back(tx, bytes);
+        if (i % 2)
+            give_back(tx, bytes); /* the chain goes round */
+    }
+    close_channel(&tx, &rx);
+}
+
+/* Given back while it stands in a message that then is not sent: its user keeps bytes that may change, and nothing else happens. */
+static void given_back_before_it_was_sent(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    (void)unused;
+    open_channel(&tx, &rx);
+    for (unsigned i = 0; i < 20; i++) {
+        void *bytes, *other;
+        struct rill_parcel parcel;
+        rill_buffer *buffer = loan(tx, i % 2 ? 2 * MIB : 100, &bytes);
+        struct rill_handle handle = {.kind = RILL_HANDLE_BUFFER, .as.buffer = buffer};
+        require_ok(rill_parcel_pack(&parcel, &handle, 1, tx->endpoint));
+        give_back(tx, bytes);
+        rill_buffer *next = loan(tx, i % 2 ? 2 * MIB : 100, &other);
+        rill_parcel_undo(&parcel);
+        fill(other, 100, i);
+        require_ok(rill_send_buffer(tx, &buffer)); /* as a copy */
+        require_ok(rill_send_buffer(tx, &next));
+        rill_message *message = NULL;
+        require_ok(rill_recv(rx, &message));
+        require_ok(rill_message_close(&message));
+        require_ok(rill_recv(rx, &message));
+        require(filled(rill_message_data(message), 100, i));
+        require_ok(rill_message_close(&message));
+    }
+    close_channel(&tx, &rx);
+}
+
+/* The description of a buffer, in the memory of a sender that goes on writing. */
+static uint64_t *find_description(const rill_sender *tx)
+{
+    struct rill_lane *lane = lane_of(tx);
+    unsigned char *block = lane->rings[0].writer.block;
+    for (uint64_t at = 0; at + 24 <= lane->rings[0].writer.position; at += 8)
+        if (memcmp(block + at, &lane->id, sizeof lane->id) == 0)
+            return (uint64_t *)(void *)(block + at);
+    require_failed(__FILE__, __LINE__, "the description is there");
+}
+
+/* word 0 is the lane's name, 1 the offset, 2 the capacity, -2 the size. */
+static void lies_about_buffers(void *unused)
+{
+    static const struct {
+        int word;
+        uint64_t value;
+    } lies[] = {{0, 5},        {1, 0},     {1, 4097},       {1, UINT64_MAX - 7}, {1, UINT64_C(1) << 40}, {2, 0},
+                {2, UINT64_MAX}, {2, 1 << 20 | UINT64_C(1) << 41}, {-2, UINT64_MAX}, {-2, 3 * MIB},        {-2, UINT64_C(1) << 62}};
+    (void)unused;
+    for (size_t i = 0; i < COUNT_OF(lies); i++) {
+        rill_sender *tx = NULL;
+        rill_receiver *rx = NULL;
+        rill_message *message = NULL;
+        void *bytes;
+        test_note = (long long)i;
+        open_channel(&tx, &rx);
+        struct rill_handle handle = {.kind = RILL_HANDLE_BUFFER, .as.buffer = loan(tx, MIB, &bytes)};
+        require_ok(rill_send_handles(tx, NULL, 0, &handle, 1));
+        *(find_description(tx) + lies[i].word) = lies[i].value;
+        require_code(RILL_EPEER, rill_recv(rx, &message));
+        require_code(RILL_EEMPTY, rill_try_recv(rx, &message));
+        close_channel(&tx, &rx);
+    }
+}
+
+/* ---------------------------------------------------------------- a million loans */
+
+#define RECEIVERS 3u
+
+struct plan {
+    uint64_t loans;
+    uint64_t largest;
+    uint64_t alive; /* bytes at most */
+};
+
+static struct plan plan_of_scale(void)
+{
+    return full_scale() ? (struct plan){1000000, 64 * MIB, 2 * GIB} : (struct plan){rounds(20000), 4 * MIB, 96 * MIB};
+}
+
+/* A word for each KiB says what it belongs to. */
+static void mark(unsigned char *bytes, uint64_t size, uint64_t seed)
+{
+    for (uint64_t at = 0; at + 8 <= size; at += KIB) {
+        uint64_t word = seed * UINT64_C(0x9e3779b97f4a7c15) + at;
+        memcpy(bytes + at, &word, sizeof word);
+    }
+    memcpy(bytes, &seed, sizeof seed);
+}
+
+static bool marked(const unsigned char *bytes, uint64_t size)
+{
+    uint64_t seed, word;
+    memcpy(&seed, bytes, sizeof seed);
+    for (uint64_t at = KIB; at + 8 <= size; at += KIB) {
+        memcpy(&word, bytes + at, sizeof word);
+        if (word != seed * UINT64_C(0x9e3779b97f4a7c15) + at)
+            return false;
+    }
+    return true;
+}
+
+struct held {
+    rill_message *list[4096];
+    size_t count;
+    uint64_t bytes;
+};
+
+static void release_one(struct held *held, struct dice *dice, _Atomic uint64_t *released)
+{
+    size_t i = (size_t)roll_between(dice, 0, held->count - 1);
+    uint64_t size = rill_message_size(held->list[i]);
+    require(marked(rill_message_data(held->list[i]), size));
+    require_ok(rill_message_close(&held->list[i]));
+    held->list[i] = held->list[--held->count];
+    held->bytes -= size;
+    atomic_fetch_add(released, size);
+}
+
+/* Receives until the channel ends, holds some, and closes them in random order. */
+static _Noreturn void receive_loans(rill_receiver *rx, const struct plan *plan, _Atomic uint64_t *released, uint64_t seed)
+{
+    static struct held held;
+    struct dice dice = {seed};
+    rill_message *message = NULL;
+    while (rill_recv(rx, &message) == RILL_OK) {
+        require(marked(rill_message_data(message), rill_message_size(message)));
+        held.bytes += rill_message_size(message);
+        held.list[held.count++] = message;
+        while (held.count && (held.count == COUNT_OF(held.list) || held.bytes > plan->alive / 8 || roll_between(&dice, 0, 2) == 0))
+            release_one(&held, &dice, released);
+    }
+    while (held.count)
+        release_one(&held, &dice, released);
+    require_ok(rill_receiver_close(&rx));
+    _exit(0);
+}
+
+struct lender {
+    rill_sender *tx[RECEIVERS];
+    pid_t children[RECEIVERS];
+    uint64_t sent[RECEIVERS]; /* bytes */
+    _Atomic uint64_t *released; /* one for each */
+};
+
+static void start_receiver(struct lender *lender, const struct plan *plan, unsigned i, uint64_t seed)
+{
+    rill_receiver *rx = NULL;
+    require_ok(rill_channel(NULL, &lender->tx[i], &rx));
+    lender->sent[i] = 0;
+    atomic_store(&lender->released[i], 0);
+    lender->children[i] = fork_child();
+    if (lender->children[i] == 0) {
+        for (unsigned k = 0; k < RECEIVERS; k++)
+            require_ok(rill_sender_close(&lender->tx[k]));
+        receive_loans(rx, plan, &lender->released[i], seed);
+    }
+    require_ok(rill_receiver_close(&rx));
+}
+
+static uint64_t under_way(const struct lender *lender)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < RECEIVERS; i++)
+        bytes += lender->sent[i] - atomic_load(&lender->released[i]);
+    return bytes;
+}
+
+static void restart_receiver(struct lender *lender, const struct plan *plan, unsigned i, uint64_t seed)
+{
+    kill_child(lender->children[i]);
+    rill_buffer *buffer = NULL;
+    int code = RILL_OK;
+    for (unsigned tries = 0; tries < 10000 && code == RILL_OK; tries++) { /* told before its queue takes more memory */
+        code = rill_buffer_loan(lender->tx[i], 3 * MIB, NULL, &buffer);
+        if (code == RILL_OK)
+            code = rill_send_buffer(lender->tx[i], &buffer);
+        require_ok(rill_buffer_close(&buffer));
+    }
+    require_equal(RILL_EBROKEN, code);
+    require_ok(rill_sender_close(&lender->tx[i]));
+    start_receiver(lender, plan, i, seed);
+}
+
+static uint64_t log_uniform(struct dice *dice, uint64_t low, uint64_t high)
+{
+    double share = (double)(roll(dice) >> 11) / (double)(UINT64_C(1) << 53);
+    return (uint64_t)((double)low * exp(share * log((double)high / (double)low)));
+}
+
+static void a_million_loans(void *unused)
+{
+    struct plan plan = plan_of_scale();
+    struct dice dice = {11};
+    struct lender lender = {.released = shared_memory(RECEIVERS * sizeof *lender.released)};
+    uint64_t peak_alive = 0, peak_memory = 0;
+    (void)unused;
+    if (memory_available() < 2 * plan.alive + GIB)
+        skip_test("too little memory");
+    for (unsigned i = 0; i < RECEIVERS; i++)
+        start_receiver(&lender, &plan, i, i + 1);
+    for (uint64_t i = 0; i < plan.loans; i++) {
+        uint64_t size = log_uniform(&dice, 64, plan.largest);
+        unsigned to = (unsigned)roll_between(&dice, 0, RECEIVERS - 1);
+        void *bytes;
+        test_note = (long long)i;
+        while (under_way(&lender) + size > plan.alive)
+            sched_yield();
+        rill_buffer *buffer = loan(lender.tx[to], size, &bytes);
+        mark(bytes, size, i);
+        uint64_t alive = under_way(&lender) + size;
+        peak_alive = alive > peak_alive ? alive : peak_alive;
+        if (i % 64 == 0) {
+            uint64_t memory = shared_memory_bytes();
+            peak_memory = memory > peak_memory ? memory : peak_memory;
+        }
+        if (roll_between(&dice, 0, 9) == 0) {
+            require_ok(rill_buffer_close(&buffer)); /* given back unsent */
+            continue;
+        }
+        require_ok(rill_send_buffer(lender.tx[to], &buffer));
+        lender.sent[to] += size;
+        if (i % (plan.loans / 4) == plan.loans / 5)
+            restart_receiver(&lender, &plan, 0, i);
+    }
+    for (unsigned i = 0; i < RECEIVERS; i++) {
+        require_ok(rill_sender_close(&lender.tx[i]));
+        join_child(lender.children[i]);
+        require_equal(lender.sent[i], atomic_load(&lender.released[i]));
+    }
+    dprintf(1, "%llu loans, at most %llu KiB alive, %llu KiB of segments: %.2f times\n", (unsigned long long)plan.loans,
+            (unsigned long long)peak_alive / KIB, (unsigned long long)peak_memory / KIB, (double)peak_memory / (double)peak_alive);
+    require(peak_memory <= peak_alive + peak_alive / 2 + 3 * 8 * MIB);
+}
+
+static size_t small = 200, medium = 100000, large = 5 * MIB;
+
+static const struct test tests[] = {
+    {"small loans take no memory but the first", used_again, &small, 0},
+    {"loans of 100,000 bytes take no memory but the first", used_again, &medium, 0},
+    {"loans of 5 MiB take no memory but the first", used_again, &large, 0},
+    {"what a stream of buffers used goes back to the system when it falls silent", goes_back_in_silence, NULL, 60},
+    {"without an arena buffers work, as copies", without_an_arena, NULL, 0},
+    {"a receiver that gives back a loan that it never got takes nothing away", loans_cannot_be_taken_away, NULL, 60},
+    {"a receiver that gives back twice takes nothing away", given_back_twice, NULL, 60},
+    {"a receiver that gives back before it has received harms nobody else", given_back_before_it_was_sent, NULL, 0},
+    {"a sender that lies about its buffers loses its lane", lies_about_buffers, NULL, 0},
+    {"a million loans of random sizes, to receivers of which one is killed now and then", a_million_loans, NULL, 3600},
+};
+
+int main(void)
+{
+    return run_group("buffer", tests, COUNT_OF(tests));
+}
