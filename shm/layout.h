@@ -103,6 +103,9 @@ struct rill_carried {
     uint64_t held;    /* bytes of the buffers among them, which count in the queue's limit */
 };
 
+/* What a receiver that was let go leaves as `reader`: even, never 0, and tells copies that it is not for. */
+#define RILL_READER_LEFT(messages) ((uint64_t)(messages)*2 + 2)
+
 struct rill_page {
     /* The maker writes these once, before anybody else has the page. */
     uint64_t magic;
@@ -126,7 +129,7 @@ struct rill_page {
     _Atomic uint32_t closed; /* the receiver has closed the channel */
     unsigned char reserved1[RILL_LINE_BYTES - 20];
 
-    _Atomic uint64_t reader; /* random name of the process that receives; 0: nobody has received yet, or it let go */
+    _Atomic uint64_t reader; /* random odd name of the process that receives; 0: nobody has received yet; RILL_READER_LEFT: it let go */
     _Atomic uint32_t objects_come; /* socket mode: the receiver was told that packets carry objects */
     unsigned char reserved2[RILL_LINE_BYTES - 12];
 };

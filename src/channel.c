@@ -458,7 +458,7 @@ static int let_go(rill_receiver **receiver, bool closing)
         return RILL_EINSET;
     bool ends = closing && closes_channel(leaving);
     if (!ends && leaving->reader && leaving->owner == atomic_load_explicit(&rill_generation, memory_order_relaxed))
-        atomic_store_explicit(&leaving->core->page->reader, 0, memory_order_release); /* free for the child */
+        atomic_store_explicit(&leaving->core->page->reader, RILL_READER_LEFT(leaving->messages), memory_order_release); /* free for the child */
     rill_receiver_dispose(leaving, ends);
     return RILL_OK;
 }

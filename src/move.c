@@ -3,7 +3,8 @@
  * How receivers travel: the socket, the control page, the name under which this process receives, and what the transport holds of the queue (source.h).
  *
  * The name goes along and stays in the page, so there is no moment at which a third process could claim the queue; a message that is lost with
- * its sender leaves a name that nobody has, and a channel that nobody can receive on, which is what it is.
+ * its sender leaves a name that nobody has, and a channel that nobody can receive on, which is what it is. Whoever opens it exchanges the name for a new one: of
+ * two processes that share the message over a fork, one finds the name that came.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static int check_owner(rill_receiver *receiver)
 {
     if (receiver->owner != atomic_load_explicit(&rill_generation, memory_order_relaxed))
         return rill_receiver_settle(receiver);
-    bool claimed = atomic_load_explicit(&receiver->core->page->reader, memory_order_acquire) != 0;
+    bool claimed = atomic_load_explicit(&receiver->core->page->reader, memory_order_acquire) & 1;
     return !receiver->reader && claimed ? RILL_EBUSY : RILL_OK;
 }
 
@@ -169,6 +170,40 @@ static int make_receiver(rill_object objects[RECEIVER_OBJECTS], rill_receiver **
     return code;
 }
 
+/* Exchanges the name in the page for one of this process's. RILL_EBUSY: another process has done that. */
+static int take_over(rill_receiver *receiver, uint64_t reader)
+{
+    uint64_t name;
+    if (reader == 0)
+        return RILL_OK; /* the first receive finds out */
+    if (!rill_port_random(&name, sizeof name))
+        return RILL_ESYSTEM;
+    name |= 1;
+    if (!atomic_compare_exchange_strong_explicit(&receiver->core->page->reader, &reader, name, memory_order_acq_rel, memory_order_acquire))
+        return RILL_EBUSY;
+    receiver->reader = name;
+    return RILL_OK;
+}
+
+static void hand_back(rill_receiver *receiver, uint64_t reader)
+{
+    if (receiver->reader)
+        atomic_store_explicit(&receiver->core->page->reader, reader, memory_order_release);
+}
+
+static int fill_receiver(rill_receiver *receiver, const struct receiver_description *description, struct rill_traveller *traveller)
+{
+    if (receiver->transport != description->transport)
+        return RILL_EPEER;
+    int code = take_over(receiver, description->reader);
+    if (code != RILL_OK)
+        return code;
+    code = unpack_state(receiver, description, traveller);
+    if (code != RILL_OK)
+        hand_back(receiver, description->reader);
+    return code;
+}
+
 static int open_receiver(struct rill_traveller *traveller, struct rill_handle *handle)
 {
     struct receiver_description description;
@@ -180,13 +215,12 @@ static int open_receiver(struct rill_traveller *traveller, struct rill_handle *h
         code = make_receiver(traveller->objects, &made);
     if (code != RILL_OK)
         return code;
-    code = made->transport == description.transport ? unpack_state(made, &description, traveller) : RILL_EPEER;
+    code = fill_receiver(made, &description, traveller);
     if (code != RILL_OK) {
         unmake(made);
         return code;
     }
     traveller->objects[0] = traveller->objects[1] = RILL_NO_OBJECT;
-    made->reader = description.reader;
     made->messages = description.messages;
     made->bytes = description.bytes;
     made->wakeups = description.wakeups;
@@ -195,13 +229,16 @@ static int open_receiver(struct rill_traveller *traveller, struct rill_handle *h
     return RILL_OK;
 }
 
-/* Its senders are to know at once. */
+/* Its senders are to know at once; but not if another process has it, one that shares the message over a fork. */
 static void drop_receiver(struct rill_traveller *traveller)
 {
+    struct receiver_description description;
     struct rill_core *core;
-    if (traveller->object_count < RECEIVER_OBJECTS || rill_core_open(traveller->objects[1], &core) != RILL_OK)
+    if (traveller->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed) || read_description(traveller, &description) != RILL_OK ||
+        rill_core_open(traveller->objects[1], &core) != RILL_OK)
         return;
-    atomic_store_explicit(&core->page->closed, 1, memory_order_release);
+    if (atomic_load_explicit(&core->page->reader, memory_order_acquire) == description.reader)
+        atomic_store_explicit(&core->page->closed, 1, memory_order_release);
     core->memory = RILL_NO_OBJECT; /* closed with the traveller */
     rill_core_release(core);
 }

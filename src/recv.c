@@ -10,15 +10,18 @@
 
 /* ---- who may receive ---- */
 
-/* The first receive of a process writes its name into the page, so that two processes of a fork cannot both take messages unseen. */
+/* The first receive of a process writes its name into the page, so that two processes of a fork cannot both take messages unseen. A receiver that was let go is for
+ * copies that know of as many messages as the one that was let go: others were made too early, or have read on. */
 static int claim(rill_receiver *receiver)
 {
     uint64_t name;
     if (!rill_port_random(&name, sizeof name))
         return RILL_ESYSTEM;
     name |= 1;
-    uint64_t nobody = 0;
-    if (!atomic_compare_exchange_strong_explicit(&receiver->core->page->reader, &nobody, name, memory_order_acq_rel, memory_order_acquire))
+    uint64_t seen = atomic_load_explicit(&receiver->core->page->reader, memory_order_acquire);
+    if (seen != 0 && seen != RILL_READER_LEFT(receiver->messages))
+        return RILL_EBUSY;
+    if (!atomic_compare_exchange_strong_explicit(&receiver->core->page->reader, &seen, name, memory_order_acq_rel, memory_order_acquire))
         return RILL_EBUSY;
     receiver->reader = name;
     return RILL_OK;

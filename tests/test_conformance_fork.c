@@ -315,6 +315,101 @@ static void fork_among_threads(struct world *world)
         require_equal(EACH, next[i]);
 }
 
+/* A message with channel 1's receiver, which has received `taken` numbers of its queue. */
+static rill_message *message_with_receiver(struct world *world, uint64_t taken)
+{
+    rill_message *message;
+    world_channel(world, 0, NULL);
+    world_channel(world, 1, NULL);
+    for (uint64_t i = 0; i < taken + 3; i++)
+        require_ok(send_number(world->mine.tx[1], i));
+    for (uint64_t i = 0; i < taken; i++)
+        require_equal(i, receive_number(world->mine.rx[1]));
+    struct rill_handle handle = {.kind = RILL_HANDLE_RECEIVER, .as.receiver = world->mine.rx[1]};
+    require_ok(rill_send_handles(world->mine.tx[0], NULL, 0, &handle, 1));
+    world->mine.rx[1] = NULL;
+    require_ok(rill_recv(world->mine.rx[0], &message));
+    return message;
+}
+
+static void take_and_read(rill_message *message, uint64_t first)
+{
+    rill_receiver *rx;
+    require_ok(rill_message_take_receiver(message, 0, &rx));
+    for (uint64_t i = 0; i < 3; i++)
+        require_equal(first + i, receive_number(rx));
+    require_ok(rill_receiver_close(&rx));
+}
+
+/* A child closes a message with an untaken receiver, and an opaque one: they are its parent's. */
+static void child_closes_handles(struct world *world)
+{
+    pid_t child;
+    rill_message *message = message_with_receiver(world, 2);
+    IN_CHILD(child, {
+        struct rill_handle handle;
+        require_ok(rill_message_take(message, 0, RILL_HANDLE_OPAQUE, &handle));
+        require_ok(rill_opaque_close(&handle.as.opaque));
+        require_ok(rill_message_close(&message));
+    });
+    join_child(child);
+    IN_CHILD(child, require_ok(rill_message_close(&message)););
+    join_child(child);
+    take_and_read(message, 2);
+    require_code(RILL_EBROKEN, send_number(world->mine.tx[1], 1));
+    require_ok(rill_message_close(&message));
+}
+
+/* Parent and child both have the message. Who takes the receiver first has it, and the other does it no harm. */
+static void one_takes_the_receiver(struct world *world)
+{
+    rill_receiver *rx;
+    pid_t child;
+    rill_message *message = message_with_receiver(world, 2);
+    IN_CHILD(child, {
+        take_and_read(message, 2);
+        require_ok(rill_message_close(&message));
+    });
+    join_child(child);
+    require_code(RILL_EBUSY, rill_message_take_receiver(message, 0, &rx));
+    require_ok(rill_message_close(&message));
+    close_ends(&world->mine);
+
+    struct board *board = world->mine.board;
+    message = message_with_receiver(world, 2);
+    IN_CHILD(child, {
+        require_ok(rill_message_take_receiver(message, 0, &rx));
+        flag_raise(board, SLOT_READY);
+        flag_wait(board, SLOT_GO);
+        for (uint64_t i = 2; i < 6; i++)
+            require_equal(i, receive_number(rx));
+    });
+    flag_wait(board, SLOT_READY);
+    require_ok(rill_message_close(&message)); /* untaken here */
+    require_ok(send_number(world->mine.tx[1], 5));
+    flag_raise(board, SLOT_GO);
+    join_child(child);
+}
+
+/* One that has not received yet is claimed by the first receive; a copy that knows less is not taken up again. */
+static void one_receives_on_the_new_receiver(struct world *world)
+{
+    rill_receiver *rx;
+    pid_t child;
+    rill_message *got, *message = message_with_receiver(world, 0);
+    require_ok(rill_message_take_receiver(message, 0, &rx));
+    IN_CHILD(child, {
+        rill_receiver *other;
+        require_equal(0, receive_number(rx));
+        require_code(RILL_ENOHANDLE, rill_message_take_receiver(message, 0, &other));
+        require_ok(rill_receiver_release(&rx));
+    });
+    require_ok(rill_message_close(&message));
+    join_child(child);
+    require_code(RILL_EBUSY, rill_recv(rx, &got));
+    require_ok(rill_receiver_close(&rx));
+}
+
 static const struct role roles[] = {{NULL, NULL}};
 
 static const struct conformance_case cases[] = {
@@ -330,6 +425,9 @@ static const struct conformance_case cases[] = {
     {"a child that closes its copies of all takes nothing from its parent", child_closes_all, ON_PROCESSES, AT_FORKED, 0},
     {"a child that exits takes nothing from its parent", child_of_sender_exits, ON_PROCESSES, AT_FORKED, 0},
     {"a child makes channels of its own", child_makes_channels, ON_PROCESSES, AT_FORKED, 0},
+    {"a child that closes a message takes its handles from nobody", child_closes_handles, ON_PROCESSES, AT_FORKED, 0},
+    {"of two processes that have a message, one takes the receiver in it", one_takes_the_receiver, ON_PROCESSES, AT_FORKED, 0},
+    {"a receiver that a child has received on and let go is not taken up by a copy that knows less", one_receives_on_the_new_receiver, ON_PROCESSES, AT_FORKED, 0},
     {"a process whose threads send forks children that send", fork_among_threads, ON_PROCESSES, AT_FORKED, 60},
 };
 

@@ -53,8 +53,9 @@
  *   Closing:   rill_…_close(T **) sets the pointer to NULL, also when it returns an error; closing a NULL is allowed.
  *
  * Fork: a child may use a sender that it inherited, at once, also if the parent has many threads. It may use an inherited receiver if
- * the parent lets go of it: see rill_receiver_close and rill_receiver_release. An end that a child inherited and does not
- * use still counts as an end, as with any descriptor: close it, or the other side will not see the disconnect.
+ * the parent lets go of it: see rill_receiver_close and rill_receiver_release. If both receive, the first one has the receiver and the other gets
+ * RILL_EBUSY; so it is with the receivers in a message that both have, when both take them. To give a receiver to a process that is there already, send it.
+ * An end that a child inherited and does not use still counts as an end, as with any descriptor: close it, or the other side will not see the disconnect.
  *
  * Trust: whoever holds a sender can end the channel for all, keep newcomers out, and spoil the order between different
  * senders. It cannot read or change what others send, reorder one sender's messages, or harm the receiver's process.
@@ -253,7 +254,8 @@ RILL_API int rill_sender_interrupt(rill_sender *sender);
 RILL_API int rill_receiver_close(rill_receiver **receiver);
 
 /* Lets go of the receiver without closing the channel: for a parent that has received and now leaves the receiver to a child that it
- * forks after the last message it received was closed. If nobody else holds the receiver the channel ends as by a kill.
+ * forks after the last message it received was closed. Copies in other processes that know of fewer or more messages are out of use for good (RILL_EBUSY).
+ * If nobody else holds the receiver the channel ends as by a kill.
  * Returns 0, or RILL_EINVAL. */
 RILL_API int rill_receiver_release(rill_receiver **receiver);
 
@@ -371,6 +373,7 @@ RILL_API int rill_message_handle_kind(const rill_message *message, size_t index)
  * RILL_EKIND      it is of another kind.
  * RILL_EPEER      whoever sent it broke the rules; it is closed.
  * RILL_EVERSION   it is of a process with another version or layout of rill; it is closed.
+ * RILL_EBUSY      a receiver that another process has taken, of those that share the message over a fork; it is still there.
  * RILL_ENOMEM, RILL_ENOFD   it is still there: try again. */
 RILL_API int rill_message_take(rill_message *message, size_t index, uint32_t kind, struct rill_handle *handle);
 
