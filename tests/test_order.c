@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define HOLDERS_MOST 8
 
@@ -223,6 +224,98 @@ static void run_race(void *argument)
     munmap(race.relay, sizeof *race.relay);
 }
 
+/* ---------------------------------------------------------------- turns */
+
+#define QUIET 0 /* sends its turns, and nothing else: while the receiver is busy its lane is armed */
+#define NOISY 1
+#define NOISE_AFTER 50
+
+struct turns {
+    rill_sender *tx;
+    struct relay *relay;
+    uint64_t count;
+};
+
+static void send_turn(const struct turns *turns, unsigned who, uint64_t number)
+{
+    unsigned char bytes[STAMP_SIZE];
+    stamp(bytes, sizeof bytes, who, number);
+    require_ok(rill_send(turns->tx, bytes, sizeof bytes));
+    atomic_store(&turns->relay->holder, 1 - who);
+}
+
+static void send_noise(const struct turns *turns)
+{
+    static const unsigned char noise[200];
+    require_ok(rill_send(turns->tx, noise, sizeof noise));
+}
+
+/* What the others do meanwhile is what the test is for. */
+static void pause_between(struct dice *dice, int64_t least, int64_t most)
+{
+    const struct timespec pause = {.tv_nsec = (long)roll_between(dice, (uint64_t)least, (uint64_t)most)};
+    nanosleep(&pause, NULL);
+}
+
+static void take_quiet_turns(const struct turns *turns)
+{
+    struct dice dice = {1};
+    for (uint64_t turn = 0; turn < turns->count; turn += 2) {
+        while (atomic_load(&turns->relay->holder) != QUIET)
+            sched_yield();
+        pause_between(&dice, MILLISECOND / 2, MILLISECOND);
+        send_turn(turns, QUIET, turn);
+    }
+}
+
+static void take_noisy_turns(const struct turns *turns)
+{
+    struct dice dice = {2};
+    for (uint64_t turn = 1; turn < turns->count; turn += 2) {
+        while (atomic_load(&turns->relay->holder) != NOISY)
+            send_noise(turns);
+        send_turn(turns, NOISY, turn);
+        for (unsigned i = 0; i < NOISE_AFTER; i++)
+            send_noise(turns);
+        pause_between(&dice, 10 * MICROSECOND, 50 * MICROSECOND);
+    }
+}
+
+static void turns_are_received_in_order_amid_noise(void *argument)
+{
+    (void)argument;
+    struct rill_channel_options options = {.size = sizeof options, .limit = 64 * KIB, .on_full = RILL_FULL_WAIT};
+    struct turns turns = {.relay = shared_memory(sizeof *turns.relay), .count = full_scale() ? 40000 : 600};
+    rill_receiver *rx;
+    require_ok(rill_channel(&options, &turns.tx, &rx));
+    for (unsigned who = QUIET; who <= NOISY; who++) {
+        if (fork_child() != 0)
+            continue;
+        require_ok(rill_receiver_close(&rx));
+        (who == QUIET ? take_quiet_turns : take_noisy_turns)(&turns);
+        _exit(0);
+    }
+    require_ok(rill_sender_close(&turns.tx));
+    rill_message *message;
+    uint64_t next = 0, sender, number;
+    int result;
+    while ((result = rill_recv(rx, &message)) == RILL_OK) {
+        if (rill_message_size(message) == STAMP_SIZE) {
+            test_note = (long long)next;
+            require(stamped(rill_message_data(message), STAMP_SIZE, &sender, &number));
+            require_equal(next, number);
+            require_equal(next % 2, sender);
+            next++;
+        }
+        require_ok(rill_message_close(&message));
+    }
+    require_code(RILL_EDISCONNECTED, result);
+    require_equal(turns.count, next);
+    reap_all();
+    require_ok(rill_receiver_close(&rx));
+    munmap(turns.relay, sizeof *turns.relay);
+}
+
 static struct race two_processes = {.holders = 2, .over_channel = true, .quick = 40000, .full = 1500000};
 static struct race four_processes = {.holders = 4, .over_channel = true, .quick = 30000, .full = 1000000};
 static struct race four_threads = {.holders = 4, .threads = 4, .over_channel = true, .quick = 30000, .full = 1000000};
@@ -245,6 +338,7 @@ static const struct test tests[] = {
     {"threads and processes with large messages and the baton in memory are received in order", run_race, &mixture_close, 900},
     {"threads and processes that wait for room are received in order", run_race, &limited, 900},
     {"processes that come and go are received in order", run_race, &visitors, 900},
+    {"turns of a quiet and a noisy process that wait for room are received in order", turns_are_received_in_order_amid_noise, NULL, 900},
 };
 
 int main(void)
