@@ -83,6 +83,7 @@ enum metric {
     MAX_NS,
     PER_S,
     CPU_PERCENT,
+    CPU_TICKS,
     MEMORY_PEAK_BYTES,
     MEMORY_AFTER_BYTES,
     SYSCALLS_PER_MSG,

@@ -17,6 +17,7 @@ static const struct {
     [MAX_NS] = {"max_ns", "ns"},
     [PER_S] = {"per_s", "1/s"},
     [CPU_PERCENT] = {"cpu_percent", "%"},
+    [CPU_TICKS] = {"cpu_ticks", "ticks"},
     [MEMORY_PEAK_BYTES] = {"memory_peak_bytes", "B"},
     [MEMORY_AFTER_BYTES] = {"memory_after_bytes", "B"},
     [SYSCALLS_PER_MSG] = {"syscalls_per_msg", "1"},
@@ -71,7 +72,7 @@ static void print_figure(enum metric metric, double value)
     bool is_time = strcmp(unit, "ns") == 0;
     if (is_time && suffix)
         *suffix = 0;
-    if (metric != FAULTS_PER_MSG && metric != SYSCALLS_PER_MSG && metric != CPU_PERCENT)
+    if (metric != FAULTS_PER_MSG && metric != SYSCALLS_PER_MSG && metric != CPU_PERCENT && metric != CPU_TICKS)
         for (; fabs(value) >= 1000 && power < (is_time ? 3 : 4); power++)
             value /= 1000;
     if (metric == CACHELINE_NS)

@@ -5,6 +5,8 @@
 #include "perf/ends.h"
 #include "perf/sleeper.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static void wakeup_open(struct run *run)
@@ -50,15 +52,41 @@ static void wakeup_work(struct run *run)
         sleeper_wake(run, &mine, wakeup_calls);
 }
 
-/* One long sleep. The processor time is that of the receiving thread alone, its first moments awake included. */
+/* utime + stime, as the system counts them. */
+static double ticks_of(const struct run *run, uint32_t process)
+{
+    char path[32], text[512] = "";
+    unsigned long user = 0, kernel = 0;
+    snprintf(path, sizeof path, "/proc/%u/stat", process);
+    FILE *file = fopen(path, "r");
+    size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        fclose(file);
+    const char *behind_name = size ? strrchr(text, ')') : NULL; /* a name may hold anything */
+    if (!behind_name || sscanf(behind_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
+        fail(run, "%s cannot be read", path);
+    return (double)user + (double)kernel;
+}
+
+static void pause_for(double seconds)
+{
+    struct timespec pause = {.tv_sec = (time_t)seconds};
+    pause.tv_nsec = (long)((seconds - (double)pause.tv_sec) * SECOND);
+    nanosleep(&pause, NULL);
+}
+
+/* One long sleep. The percentage is of the receiving thread alone, its first moments awake included; the ticks are of its process,
+ * while it sleeps. */
 static void blocked_work(struct run *run)
 {
     struct wakeup mine = {.end = wakeup_end(run), .message = ""};
     meet_before(run);
     if (run->role == 1) {
-        struct timespec pause = {.tv_sec = (time_t)run->options->seconds};
-        pause.tv_nsec = (long)((run->options->seconds - (double)pause.tv_sec) * SECOND);
-        nanosleep(&pause, NULL);
+        uint32_t process = atomic_load(&run->board->notes[0].process);
+        pause_for(0.1);
+        double before = ticks_of(run, process);
+        pause_for(run->options->seconds);
+        figure(run, CPU_TICKS, ticks_of(run, process) - before);
         rill_end_put(run, &mine.end, mine.message, 0);
     } else {
         int64_t begin = now();
@@ -75,7 +103,7 @@ int bench_wakeup(const struct options *options)
     const size_t *sizes, count = options_sizes(options, defaults, COUNT_OF(defaults), &sizes);
     struct contestant contestants[4];
     int result = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !options->variants; i++) {
         size_t contestant_count = 0;
         for (size_t t = 0; t < options->transport_count; t++) {
             struct contestant *it =
@@ -88,7 +116,7 @@ int bench_wakeup(const struct options *options)
         result |= measure(options, contestants, contestant_count);
     }
     size_t contestant_count = 0;
-    for (size_t t = 0; t < options->transport_count; t++) {
+    for (size_t t = 0; t < options->transport_count && options_variant(options, "blocked"); t++) {
         struct contestant *it = contestant_add(contestants, &contestant_count, "wakeup", "blocked", options->transports[t], 0);
         it->open = wakeup_open;
         it->work = blocked_work;
