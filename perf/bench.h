@@ -14,6 +14,7 @@ int bench_fanin(const struct options *options);
 int bench_create(const struct options *options);
 int bench_transfer(const struct options *options);
 int bench_request(const struct options *options);
+int bench_values(const struct options *options);
 int bench_burst(const struct options *options);
 int bench_syscalls(const struct options *options);
 int bench_routes(const struct options *options);

@@ -19,6 +19,7 @@ static const struct {
     {"create", bench_create, "make a channel, send and receive one message, close both ends"},
     {"transfer", bench_transfer, "send a sender through a channel, and a message back with it"},
     {"request", bench_request, "make a channel, send its sender, get one message through it, close both ends"},
+    {"values", bench_values, "encode, send, receive and decode values, beside raw bytes and libcbor alone"},
     {"burst", bench_burst, "memory of a queue that nobody receives from, and after it was drained"},
     {"handover", bench_handover, "a large buffer there and an answer back: untouched, touched, fresh_memfd; one way: stream, stream_memfd"},
     {"syscalls", bench_syscalls, "system calls a message (needs strace)"},
