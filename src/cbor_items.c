@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#include <rill/type.h>
-
 static double half_number(uint64_t bits)
 {
     int exponent = (int)(bits >> 10 & 31);
@@ -114,22 +112,12 @@ static int end_level(struct stack *stack)
     return RILL_OK;
 }
 
-static int skip_bytes(const struct rill_cbor_walk *walk, const struct rill_cbor_head *head, const unsigned char **at, const unsigned char *end)
+static int skip_bytes(const struct rill_cbor_head *head, const unsigned char **at, const unsigned char *end)
 {
     if (head->argument > (uint64_t)(end - *at))
         return RILL_EDECODE;
-    if (walk->texts && head->major == RILL_CBOR_TEXT && !rill_cbor_is_utf8(*at, (size_t)head->argument))
-        return RILL_EDECODE;
     *at += head->argument;
     return RILL_OK;
-}
-
-static int skip_handle(struct rill_cbor_walk *walk, uint32_t kind, const unsigned char **at, const unsigned char *end)
-{
-    struct rill_cbor_head index;
-    if (!rill_cbor_read(at, end, &index) || index.major != RILL_CBOR_UINT)
-        return RILL_EDECODE;
-    return walk->handle(walk->context, kind, index.argument);
 }
 
 /* Inside of text in pieces there are only whole pieces of its kind. */
@@ -150,7 +138,7 @@ static int skip_content(struct rill_cbor_walk *walk, struct stack *stack, const 
     case RILL_CBOR_BYTES:
     case RILL_CBOR_TEXT:
         *entered = indefinite;
-        return indefinite ? enter(walk, stack, head, 0) : skip_bytes(walk, head, at, end);
+        return indefinite ? enter(walk, stack, head, 0) : skip_bytes(head, at, end);
     case RILL_CBOR_ARRAY:
     case RILL_CBOR_MAP:
         if (items > (uint64_t)(end - *at)) /* each takes a byte at least */
@@ -158,8 +146,6 @@ static int skip_content(struct rill_cbor_walk *walk, struct stack *stack, const 
         *entered = indefinite || items;
         return *entered ? enter(walk, stack, head, head->major == RILL_CBOR_MAP ? items * 2 : items) : RILL_OK;
     case RILL_CBOR_TAG:
-        if (walk->handle && items > RILL_TAG_HANDLE && items < RILL_TAG_HANDLE + RILL_HANDLE_OPAQUE)
-            return skip_handle(walk, (uint32_t)(items - RILL_TAG_HANDLE), at, end);
         *entered = true;
         return enter(walk, stack, head, 1);
     default:

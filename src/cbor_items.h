@@ -152,16 +152,13 @@ bool rill_cbor_is_utf8(const unsigned char *text, size_t size);
 
 /* ---- whole items ---- */
 
-/* What skipping may cost, and who hears of the handles in it. */
+/* What skipping may cost. */
 struct rill_cbor_walk {
-    uint32_t depth;  /* may be left */
-    bool texts;      /* check that text is UTF-8: only in private memory */
-    uint64_t items;  /* may be left */
-    int (*handle)(void *context, uint32_t kind, uint64_t index); /* NULL: a tag like any */
-    void *context;
+    uint32_t depth; /* of arrays, maps, tags and text in pieces */
+    uint64_t items; /* counted down */
 };
 
-/* Moves behind one item. RILL_EDECODE: it is not in order, or too deep, or of too many items; or what `handle` said. */
+/* Moves behind one item, without a look at what text is like. RILL_EDECODE: it is not in order, or too deep, or of too many items. */
 int rill_cbor_skip(struct rill_cbor_walk *walk, const unsigned char **at, const unsigned char *end);
 
 #endif

@@ -2,17 +2,13 @@
 /* Trees of libcbor's items over channels. */
 #include <rill/value.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "cbor_items.h"
-#include "decode.h"
+#include "load.h"
 #include "message.h"
 #include "parts.h"
 #include "send.h"
-
-/* What libcbor allocates for an item, about: itself, its place in the parent, and what malloc adds. */
-#define ITEM_BYTES (sizeof(cbor_item_t) + 4 * sizeof(void *))
 
 /* ---- handles ---- */
 
@@ -55,7 +51,8 @@ bool rill_value_is_handle(const cbor_item_t *item, uint32_t *kind, size_t *index
     return true;
 }
 
-/* ---- measuring: the bytes that cbor_serialize will write, which libcbor of this age does not tell ---- */
+/* ---- measuring: the bytes that cbor_serialize will write, which libcbor of this age does not tell ----
+ * Its questions about an item are calls, of which it takes several for each; so the item, whose form is public, is read itself. */
 
 struct ruler {
     uint64_t bytes;
@@ -68,8 +65,8 @@ static int measure(struct ruler *ruler, const cbor_item_t *item);
 
 static int measure_integer(struct ruler *ruler, const cbor_item_t *item)
 {
-    cbor_int_width width = cbor_int_get_width(item);
-    bool short_form = width == CBOR_INT_8 && cbor_get_uint8(item) < 24;
+    cbor_int_width width = item->metadata.int_metadata.width;
+    bool short_form = width == CBOR_INT_8 && *item->data < 24;
     ruler->bytes += short_form ? 1 : 1 + ((uint64_t)1 << width);
     return RILL_OK;
 }
@@ -77,45 +74,46 @@ static int measure_integer(struct ruler *ruler, const cbor_item_t *item)
 static int measure_float(struct ruler *ruler, const cbor_item_t *item)
 {
     static const uint8_t bytes[] = {[CBOR_FLOAT_0] = 1, [CBOR_FLOAT_16] = 3, [CBOR_FLOAT_32] = 5, [CBOR_FLOAT_64] = 9};
-    cbor_float_width width = cbor_float_get_width(item);
-    uint8_t control = width == CBOR_FLOAT_0 ? cbor_ctrl_value(item) : 0;
+    cbor_float_width width = item->metadata.float_ctrl_metadata.width;
+    uint8_t control = width == CBOR_FLOAT_0 ? item->metadata.float_ctrl_metadata.ctrl : 0;
     ruler->bytes += control < 24 ? bytes[width] : 2;
     return control < 24 || control >= 32 ? RILL_OK : RILL_EINVAL;
 }
 
-static int measure_pieces(struct ruler *ruler, cbor_item_t **pieces, size_t count)
+static int measure_pieces(struct ruler *ruler, const cbor_item_t *item)
 {
+    const struct cbor_indefinite_string_data *data = (const struct cbor_indefinite_string_data *)(const void *)item->data;
     int code = RILL_OK;
     ruler->bytes += 2; /* begin and break */
-    for (size_t i = 0; i < count && code == RILL_OK; i++)
-        code = measure(ruler, pieces[i]);
+    for (size_t i = 0; i < data->chunk_count && code == RILL_OK; i++)
+        code = measure(ruler, data->chunks[i]);
     return code;
 }
 
 static int measure_bytes(struct ruler *ruler, const cbor_item_t *item)
 {
-    if (!cbor_bytestring_is_definite(item))
-        return measure_pieces(ruler, cbor_bytestring_chunks_handle(item), cbor_bytestring_chunk_count(item));
-    size_t length = cbor_bytestring_length(item);
+    if (item->metadata.bytestring_metadata.type == _CBOR_METADATA_INDEFINITE)
+        return measure_pieces(ruler, item);
+    size_t length = item->metadata.bytestring_metadata.length;
     ruler->bytes += rill_cbor_head_size(length) + length;
     return RILL_OK;
 }
 
 static int measure_text(struct ruler *ruler, const cbor_item_t *item)
 {
-    if (!cbor_string_is_definite(item))
-        return measure_pieces(ruler, cbor_string_chunks_handle(item), cbor_string_chunk_count(item));
-    size_t length = cbor_string_length(item);
+    if (item->metadata.string_metadata.type == _CBOR_METADATA_INDEFINITE)
+        return measure_pieces(ruler, item);
+    size_t length = item->metadata.string_metadata.length;
     ruler->bytes += rill_cbor_head_size(length) + length;
-    return rill_cbor_is_utf8(cbor_string_handle(item), length) ? RILL_OK : RILL_EINVAL;
+    return rill_cbor_is_utf8(item->data, length) ? RILL_OK : RILL_EINVAL;
 }
 
 static int measure_array(struct ruler *ruler, const cbor_item_t *item)
 {
-    size_t count = cbor_array_size(item);
-    cbor_item_t **items = cbor_array_handle(item);
+    size_t count = item->metadata.array_metadata.end_ptr;
+    cbor_item_t **items = (cbor_item_t **)(void *)item->data;
     int code = RILL_OK;
-    ruler->bytes += cbor_array_is_definite(item) ? rill_cbor_head_size(count) : 2;
+    ruler->bytes += item->metadata.array_metadata.type == _CBOR_METADATA_DEFINITE ? rill_cbor_head_size(count) : 2;
     for (size_t i = 0; i < count && code == RILL_OK; i++)
         code = measure(ruler, items[i]);
     return code;
@@ -123,10 +121,10 @@ static int measure_array(struct ruler *ruler, const cbor_item_t *item)
 
 static int measure_map(struct ruler *ruler, const cbor_item_t *item)
 {
-    size_t count = cbor_map_size(item);
-    const struct cbor_pair *pairs = cbor_map_handle(item);
+    size_t count = item->metadata.map_metadata.end_ptr;
+    const struct cbor_pair *pairs = (const struct cbor_pair *)(const void *)item->data;
     int code = RILL_OK;
-    ruler->bytes += cbor_map_is_definite(item) ? rill_cbor_head_size(count) : 2;
+    ruler->bytes += item->metadata.map_metadata.type == _CBOR_METADATA_DEFINITE ? rill_cbor_head_size(count) : 2;
     for (size_t i = 0; i < count && code == RILL_OK; i++) {
         code = measure(ruler, pairs[i].key);
         if (code == RILL_OK)
@@ -155,7 +153,7 @@ static int measure_tag(struct ruler *ruler, const cbor_item_t *item)
 
 static int measure_any(struct ruler *ruler, const cbor_item_t *item)
 {
-    switch (cbor_typeof(item)) {
+    switch (item->type) {
     case CBOR_TYPE_UINT:
     case CBOR_TYPE_NEGINT:
         return measure_integer(ruler, item);
@@ -212,53 +210,9 @@ int rill_send_value(rill_sender *sender, const cbor_item_t *value, struct rill_h
 
 /* ---- receiving ---- */
 
-static int check_handle(void *context, uint32_t kind, uint64_t index)
-{
-    const rill_message *message = context;
-    if (!message || index >= rill_message_handle_count(message))
-        return RILL_EDECODE;
-    int found = rill_message_handle_kind(message, (size_t)index);
-    return found == (int)kind || found == RILL_ENOHANDLE ? RILL_OK : RILL_EDECODE; /* taken already: it was right then */
-}
-
-/* Bytes that nobody else can change, checked before libcbor allocates for what they say. */
-static int load(const unsigned char *data, size_t size, const rill_message *message, const struct rill_limits *limits, cbor_item_t **value)
-{
-    struct rill_limits most;
-    int code = rill_limits_read(limits, &most);
-    if (code != RILL_OK)
-        return code;
-    struct rill_cbor_walk walk = {
-        .depth = most.max_depth, .texts = true, .items = most.max_items, .handle = check_handle, .context = (void *)(uintptr_t)message};
-    const unsigned char *at = data;
-    code = rill_cbor_skip(&walk, &at, data + size);
-    if (code != RILL_OK)
-        return code;
-    uint64_t items = most.max_items - walk.items;
-    if (at != data + size || items > most.max_bytes / ITEM_BYTES || size > most.max_bytes - items * ITEM_BYTES)
-        return RILL_EDECODE;
-    struct cbor_load_result result;
-    cbor_item_t *loaded = cbor_load(data, size, &result);
-    if (!loaded)
-        return result.error.code == CBOR_ERR_MEMERROR ? RILL_ENOMEM : RILL_EDECODE;
-    *value = loaded;
-    return RILL_OK;
-}
-
 int rill_message_value(const rill_message *message, const struct rill_limits *limits, cbor_item_t **value)
 {
-    if (!rill_is_message(message) || !value)
-        return RILL_EINVAL;
-    size_t size = (size_t)message->size;
-    if (!message->block && !message->lane)
-        return load(message->data, size, message, limits, value);
-    unsigned char *copy = malloc(size ? size : 1); /* libcbor may read a byte twice */
-    if (!copy)
-        return RILL_ENOMEM;
-    memcpy(copy, message->data, size);
-    int code = load(copy, size, message, limits, value);
-    free(copy);
-    return code;
+    return rill_is_message(message) && value ? rill_load(message->data, (size_t)message->size, message, limits, value) : RILL_EINVAL;
 }
 
 int rill_recv_value(rill_receiver *receiver, int64_t deadline, cbor_item_t **value, rill_message **message)
@@ -274,5 +228,5 @@ int rill_recv_value(rill_receiver *receiver, int64_t deadline, cbor_item_t **val
 
 int rill_value_decode(const void *data, size_t size, const struct rill_limits *limits, cbor_item_t **value)
 {
-    return (data || !size) && value ? load(data ? data : "", size, NULL, limits, value) : RILL_EINVAL;
+    return (data || !size) && value ? rill_load(data ? data : "", size, NULL, limits, value) : RILL_EINVAL;
 }

@@ -24,9 +24,8 @@ static const char *const examples[] = {
     "bf61610161629f0203ffff", "826161bf61626163ff", "bf6346756ef563416d7421ff",
 };
 
-/* Simple values without a meaning: libcbor 0.8 takes them for malformed. They are the only examples that it does not decode. Of what is not among the
- * examples, the same holds for tags 6 to 20. */
-static const char *const unknown_examples[] = {"f0", "f8ff", "c600", "d400"};
+/* Those that libcbor 0.8 itself does not decode, but holds and writes: simple values without a meaning; and, not among the examples, tags 6 to 20. */
+static const char *const examples_without_libcbor[] = {"f0", "f8ff", "c600", "d400"};
 
 static size_t from_hex(const char *hex, unsigned char *bytes)
 {
@@ -78,8 +77,14 @@ static void run_examples(void *argument)
         bytes[size] = 0;
         require_code(RILL_EDECODE, rill_value_decode(bytes, size + 1, NULL, &value));
     }
-    for (size_t i = 0; i < COUNT_OF(unknown_examples); i++)
-        require_code(RILL_EDECODE, rill_value_decode(bytes, from_hex(unknown_examples[i], bytes), NULL, &value));
+    for (size_t i = 0; i < COUNT_OF(examples_without_libcbor); i++) {
+        struct cbor_load_result result;
+        size_t size = from_hex(examples_without_libcbor[i], bytes);
+        require(!cbor_load(bytes, size, &result));
+        require_ok(rill_value_decode(bytes, size, NULL, &value));
+        require_bytes_sent(value, bytes, size);
+        cbor_decref(&value);
+    }
 }
 
 /* ---------------------------------------------------------------- random trees */
@@ -167,7 +172,6 @@ static cbor_item_t *random_map(struct dice *dice, unsigned depth)
 static cbor_item_t *random_value(struct dice *dice, unsigned depth)
 {
     cbor_item_t *item;
-    uint64_t tag;
     switch (roll_between(dice, 0, depth ? 8 : 4)) {
     case 0:
         return random_integer(dice);
@@ -185,9 +189,8 @@ static cbor_item_t *random_value(struct dice *dice, unsigned depth)
     case 7:
         return random_map(dice, depth - 1);
     default:
-        tag = roll(dice) >> roll_between(dice, 0, 63);
         item = random_value(dice, depth - 1);
-        return cbor_build_tag(tag < 6 || tag > 20 ? tag : 21, cbor_move(item));
+        return cbor_build_tag(roll(dice) >> roll_between(dice, 0, 63), cbor_move(item));
     }
 }
 

@@ -41,8 +41,7 @@ RILL_API int rill_send_value(rill_sender *sender, const cbor_item_t *value, stru
 
 /* Decodes a message. *value is the caller's, to be freed with cbor_decref. The handles stay in the message: take them by their index with
  * rill_message_take. limits may be NULL. Any thread, also several for one message. No system call.
- * RILL_EDECODE   it is not one item of CBOR, or not within the limits; text that is not UTF-8; a handle that the message did not bring; or
- *                what libcbor (0.8) does not know: simple values 0 to 19 and 32 to 255, and tags 6 to 20.
+ * RILL_EDECODE   it is not one item of CBOR, or not within the limits; text that is not UTF-8; a handle that the message did not bring.
  * RILL_ENOMEM    no memory. */
 RILL_API int rill_message_value(const rill_message *message, const struct rill_limits *limits, cbor_item_t **value);
 

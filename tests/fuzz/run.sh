@@ -27,7 +27,7 @@ build() {
 
 run_libfuzzer() {
     mkdir -p build-libfuzzer/found
-    $steady build-libfuzzer/tests/fuzz/fuzz_decode -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=8192 \
+    $steady build-libfuzzer/tests/fuzz/fuzz_decode -max_total_time="$seconds" -timeout=200 -rss_limit_mb=2048 -max_len=8192 \
         -print_final_stats=1 -artifact_prefix=build-libfuzzer/ build-libfuzzer/found tests/fuzz/corpus >build-libfuzzer/log 2>&1
     status=$?
     grep -E '^(stat::number_of_executed_units|SUMMARY)|Done' build-libfuzzer/log
@@ -36,8 +36,8 @@ run_libfuzzer() {
 
 run_afl() {
     rm -rf build-afl/found
-    AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_COLOR=1 \
-        $steady afl-fuzz -V "$seconds" -m none -t 2000 -i tests/fuzz/corpus -o build-afl/found -- build-afl/tests/fuzz/fuzz_decode \
+    AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 AFL_HANG_TMOUT=200000 AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_COLOR=1 \
+        $steady afl-fuzz -V "$seconds" -m none -t 20000 -i tests/fuzz/corpus -o build-afl/found -- build-afl/tests/fuzz/fuzz_decode \
         >build-afl/log 2>&1 || { tail -n 40 build-afl/log; return 1; }
     grep -E '^(execs_done|saved_crashes|saved_hangs|edges_found)' build-afl/found/default/fuzzer_stats
     grep -q '^saved_crashes *: 0$' build-afl/found/default/fuzzer_stats && grep -q '^saved_hangs *: 0$' build-afl/found/default/fuzzer_stats
