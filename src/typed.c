@@ -80,6 +80,25 @@ static int send_small_value(rill_sender *sender, const struct rill_plan *plan, c
     return code == RILL_OK ? send_bytes(sender, bytes, size, deadline) : code;
 }
 
+/* Of plain structs all is known before: what stands in front, and how long it is. */
+static inline bool is_quick(const struct rill_plan *plan)
+{
+    return RILL_PLAN_PACKS && plan->form == RILL_FORM_PLAIN && plan->packed_bytes <= STACK_BYTES - plan->prefix_bytes;
+}
+
+static int send_plain(rill_sender *sender, const struct rill_plan *plan, const void *value, int64_t deadline)
+{
+    unsigned char bytes[STACK_BYTES];
+    if (!rill_plain_is_sound(plan, value))
+        return RILL_EINVAL;
+    memcpy(bytes, plan->prefix, plan->prefix_bytes);
+    if (plan->gapless)
+        memcpy(bytes + plan->prefix_bytes, value, plan->packed_bytes);
+    else
+        rill_plain_pack(plan, bytes + plan->prefix_bytes, value);
+    return send_bytes(sender, bytes, plan->prefix_bytes + plan->packed_bytes, deadline);
+}
+
 int rill_send_as_until(rill_sender *sender, const struct rill_type *type, void *value, int64_t deadline)
 {
     const struct rill_plan *plan;
@@ -88,6 +107,8 @@ int rill_send_as_until(rill_sender *sender, const struct rill_type *type, void *
     int code = rill_plan_of(type, &plan);
     if (code != RILL_OK)
         return code;
+    if (is_quick(plan))
+        return send_plain(sender, plan, value, deadline);
     if (plan->most_bytes <= STACK_BYTES - plan->prefix_bytes)
         return send_small_value(sender, plan, value, deadline);
     struct rill_measure measure;
@@ -161,13 +182,33 @@ static int decode_value(const struct rill_plan *plan, rill_message *message, con
     return code;
 }
 
+/* A plain struct just as this program writes it. False: a closer look is needed. */
+static bool unpack_at_once(const struct rill_plan *plan, const rill_message *message, void *value)
+{
+    if (!is_quick(plan) || message->size != plan->prefix_bytes + plan->packed_bytes ||
+        memcmp(message->data, plan->prefix, plan->prefix_bytes) != 0)
+        return false;
+    if (plan->gapless)
+        memcpy(value, message->data + plan->prefix_bytes, plan->packed_bytes);
+    else
+        rill_plain_unpack(plan, value, message->data + plan->prefix_bytes);
+    return rill_plain_is_sound(plan, value);
+}
+
+static int decode_message(const struct rill_plan *plan, rill_message *message, const struct rill_limits *limits, void *value)
+{
+    if (unpack_at_once(plan, message, value))
+        return RILL_OK;
+    return decode_value(plan, message, message->data, (size_t)message->size, limits, value);
+}
+
 int rill_message_as(rill_message *message, const struct rill_type *type, const struct rill_limits *limits, void *value)
 {
     const struct rill_plan *plan;
     if (!rill_is_message(message) || !value)
         return RILL_EINVAL;
     int code = rill_plan_of(type, &plan);
-    return code == RILL_OK ? decode_value(plan, message, message->data, (size_t)message->size, limits, value) : code;
+    return code == RILL_OK ? decode_message(plan, message, limits, value) : code;
 }
 
 int rill_recv_as_until(rill_receiver *receiver, const struct rill_type *type, int64_t deadline, void *value)
@@ -181,7 +222,7 @@ int rill_recv_as_until(rill_receiver *receiver, const struct rill_type *type, in
         code = rill_recv_until(receiver, deadline, &message);
     if (code != RILL_OK)
         return code;
-    code = decode_value(plan, message, message->data, (size_t)message->size, NULL, value);
+    code = decode_message(plan, message, NULL, value);
     (void)rill_message_close(&message);
     return code;
 }
