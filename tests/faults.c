@@ -6,13 +6,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
 const char *const fault_names[FAULTS] = {"memfd_create", "mmap",  "fallocate",  "ftruncate", "socketpair",
-                                         "eventfd",      "fcntl", "allocation", "send",      "receive"};
+                                         "eventfd",      "fcntl", "allocation", "send",      "receive", "epoll"};
 
 static enum fault chosen = FAULTS;
 static unsigned long left, fired;
@@ -86,6 +87,16 @@ WRAP(FAULT_ALLOCATION, NULL, void *, aligned_alloc, (size_t alignment, size_t si
 WRAP(FAULT_SEND, -1, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 WRAP(FAULT_SEND, -1, ssize_t, send, (int fd, const void *bytes, size_t size, int flags), (fd, bytes, size, flags))
 WRAP(FAULT_RECEIVE, -1, ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
+
+WRAP(FAULT_EPOLL, -1, int, epoll_create1, (int flags), (flags))
+
+/* To take something out cannot fail. */
+int __real_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
+{
+    return what == EPOLL_CTL_ADD && fails(FAULT_EPOLL) ? -1 : __real_epoll_ctl(epoll, what, fd, event);
+}
 
 /* A hole is punched as a favour: its failure is no shortage of memory, but must do no harm either. */
 WRAP(FAULT_FALLOCATE, -1, int, fallocate, (int fd, int mode, off_t offset, off_t size), (fd, mode, offset, size))

@@ -19,6 +19,7 @@ enum fault {
     FAULT_ALLOCATION,
     FAULT_SEND,
     FAULT_RECEIVE,
+    FAULT_EPOLL,
     FAULTS
 };
 
