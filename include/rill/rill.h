@@ -19,6 +19,8 @@
  *   receiver  the end that receives. There is one.
  *   message   a run of bytes and any number of handles; a received one is owned by whoever received it until rill_message_close().
  *   handle    what travels in a message beside bytes: a sender, a receiver, a file descriptor, a region, a buffer.
+ *   set       waits on many receivers at once.
+ *   router    a thread that receives for others: it calls back, or sends on.
  *   lane      the part of a channel that belongs to one sending process: its own shared memory.
  *   server    a name under which one process waits for the receiver of a channel that another process makes, once.
  *   listener  a name under which a process takes in any number of clients.
@@ -32,7 +34,7 @@
  *   - The death of a process never blocks another one, and leaves no file, name or memory behind.
  *   - Running out of memory or descriptors is an error code; the call has then done nothing, and the channel goes
  *     on working when the shortage is over. (A memory cgroup kills instead of failing; rill cannot change that.)
- *   - The library installs no signal handler, raises no SIGPIPE, starts no thread, prints nothing, never
+ *   - The library installs no signal handler, raises no SIGPIPE, starts no thread but a router's, prints nothing, never
  *     aborts, and needs no call to initialise it. Every descriptor that it opens is close-on-exec.
  *
  * Conventions

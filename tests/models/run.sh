@@ -74,6 +74,8 @@ checks() {
     check holds order -DTWO_LANES -DSETTLES
     check holds wake -DSHARED_LANE
     check holds wake
+    check holds wake -DEDGE
+    check holds wake -DEDGE -DSHARED_LANE
     check holds commit
     check holds room -DTWO_THREADS
     check holds room

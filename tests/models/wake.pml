@@ -16,7 +16,9 @@
  * A full socket must have SCAN_AFTER packets at least. RENUMBERS: SETTLES, and when it turns to all lanes it gives those
  * that are armed a new number, looks, and disarms only those that have something. The new number is needed: a lane may
  * have noted the old one, ringing into the full socket for a message that was received already, and would be silent with
- * its next. LATE_DISARM: a lane is disarmed after the look at it, which is what a relaxed store amounts to.
+ * its next. LATE_DISARM: a lane is disarmed after the look at it, which is what a relaxed store amounts to. EDGE: the receiver sleeps
+ * elsewhere, in a set or in an event loop, and is woken by a packet's arrival only, not by packets that lie there; it forgets the
+ * arrival when it wakes, before it takes what lies there.
  *
  * What is asserted is that while the receiver sleeps and no packet is on its way nothing is owed to any sender.
  * That must hold in every state, so nobody's next step is needed for it, and every sender may stop.
@@ -46,7 +48,15 @@
  *   FAULT_SCAN_SELDOM       it turns to all lanes only after more packets than fill the socket (takes SETTLES)
  *   FAULT_SAME_NUMBER       it turns to all lanes as in RENUMBERS, but leaves the armed ones their number (takes TWO_SENDERS)
  *   FAULT_LOOK_BEFORE_NUMBER  it looks, and then gives the new numbers (takes TWO_SENDERS)
+ *   FAULT_EDGE_LEFT         it takes one packet when it is woken by an arrival (takes EDGE)
+ *   FAULT_EDGE_FORGOTTEN    it forgets the arrival when it has taken the packets (takes EDGE)
  */
+#if defined(FAULT_EDGE_LEFT) || defined(FAULT_EDGE_FORGOTTEN)
+#define EDGE
+#endif
+#ifdef FAULT_EDGE_LEFT
+#define FAULT_TAKE_ONE
+#endif
 #if defined(FAULT_SAME_NUMBER) || defined(FAULT_LOOK_BEFORE_NUMBER)
 #define TWO_SENDERS
 #define RENUMBERS
@@ -94,6 +104,12 @@ byte sends;
 bool waiting[3];                /* something is committed in this sender's ring and not received */
 bool owed[3];                   /* proof only: and its send has returned */
 bool asleep;
+bool arrival;                   /* EDGE: a packet has come since it was last forgotten */
+#ifdef EDGE
+#define WAKES arrival
+#else
+#define WAKES nempty(socket)
+#endif
 #define NOTHING_OWED (!owed[0] && !owed[1] && !owed[2])
 
 /* Private to the senders' processes; global so that the model can tell which numbers nobody remembers. */
@@ -105,7 +121,7 @@ byte number[3];
 /* The send returns with its last step. */
 inline return_from_send() {
     owed[self] = waiting[self];
-    assert(!asleep || nempty(socket) || NOTHING_OWED);
+    assert(!asleep || WAKES || NOTHING_OWED);
     number[self] = 0
 }
 
@@ -135,7 +151,11 @@ proctype Sender(byte self, lane) {
             noted[lane] = number[self];
 #endif
             if
+#ifdef EDGE
+            :: atomic { socket!lane; arrival = true }
+#else
             :: socket!lane
+#endif
             :: full(socket)
             fi;
             rang = true;
@@ -262,7 +282,12 @@ end_asleep:
         :: atomic { asleep && socket?[lane] -> asleep = false; socket?lane; note_packet(lane); lane = 0 };
             goto packets_taken
 #else
-        :: d_step { asleep && nempty(socket) -> asleep = false }
+        :: d_step {
+            asleep && WAKES -> asleep = false;
+#ifndef FAULT_EDGE_FORGOTTEN
+            arrival = false
+#endif
+            }
 #endif
         fi;
         do
@@ -272,6 +297,9 @@ end_asleep:
 #endif
         :: empty(socket) -> break
         od;
+#ifdef FAULT_EDGE_FORGOTTEN
+        arrival = false;
+#endif
 #ifdef SETTLES
         turn_to_all_lanes();
 #endif
@@ -309,7 +337,7 @@ no_packets:
             fresh = 0
 #endif
         :: found == 0 && unsettled < SETTLE_AFTER && watched == 0 ->
-            d_step { fresh = 0; asleep = true; assert(nempty(socket) || NOTHING_OWED) }
+            d_step { fresh = 0; asleep = true; assert(WAKES || NOTHING_OWED) }
         fi
     od
 }
