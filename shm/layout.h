@@ -45,6 +45,7 @@
 #define RILL_LINE_BYTES 64
 #define RILL_RINGS_MAX 32 /* rings of a lane; the sender's threads beyond wait for one another */
 
+#define RILL_CLOSED_RESTING UINT32_C(2)
 #define RILL_RINGS_REVOKED UINT32_C(0x80000000)
 
 #define RILL_PAGE_MAGIC UINT64_C(0x65676170006c6c69)
@@ -131,7 +132,9 @@ struct rill_page {
 
     _Atomic uint64_t reader; /* random odd name of the process that receives; 0: nobody has received yet; RILL_READER_LEFT: it let go */
     _Atomic uint32_t objects_come; /* socket mode: the receiver was told that packets carry objects */
-    unsigned char reserved2[RILL_LINE_BYTES - 12];
+    _Atomic uint32_t generation; /* counted up when the page serves a new channel (reuse.h) */
+    _Atomic uint32_t spread;     /* 1: a holder passed it on; it serves no other channel */
+    unsigned char reserved2[RILL_LINE_BYTES - 20];
 };
 
 /* What the owner says of one ring. */
@@ -171,8 +174,9 @@ struct rill_lane_header {
     _Atomic uint64_t taken;   /* how often the owner has looked at `returned`: tells the receiver that blocks are reused */
     _Atomic uint64_t room_at; /* wake the owner when `consumed` reaches this; 0: nobody waits */
     _Atomic uint32_t rings;   /* controls in use; the receiver exchanges it for RILL_RINGS_REVOKED when it gives the lane up */
-    _Atomic uint32_t closed;  /* the owner has closed its last sender: no record will follow */
-    unsigned char reserved5[RILL_LINE_BYTES - 24];
+    _Atomic uint32_t closed;  /* not 0: the owner has closed its last sender, no record will follow. RILL_CLOSED_RESTING: the lane may be used again */
+    _Atomic uint32_t imports; /* then: how often the owner was sent a sender of this channel, and has closed it */
+    unsigned char reserved5[RILL_LINE_BYTES - 28];
     unsigned char reserved6[1664];
     struct rill_ring_control ring[RILL_RINGS_MAX];
 };

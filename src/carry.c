@@ -175,13 +175,20 @@ void rill_carrier_close(struct rill_carrier *carrier)
 
 /* ---- the receiver ---- */
 
+void rill_arrival_clear(struct rill_arrival *arrival)
+{
+    for (uint32_t i = 0; i < arrival->count; i++)
+        rill_port_close(arrival->objects[i]);
+    rill_port_close(arrival->nested);
+    arrival->nested = RILL_NO_OBJECT;
+    arrival->count = 0;
+}
+
 void rill_arrival_free(struct rill_arrival *arrival)
 {
     if (!arrival)
         return;
-    for (uint32_t i = 0; i < arrival->count; i++)
-        rill_port_close(arrival->objects[i]);
-    rill_port_close(arrival->nested);
+    rill_arrival_clear(arrival);
     free(arrival->objects);
     free(arrival);
 }
@@ -208,6 +215,16 @@ static bool reserve(struct rill_arrival *arrival, uint32_t more)
     arrival->objects = objects;
     arrival->capacity = larger;
     return true;
+}
+
+struct rill_arrival *rill_arrival_make(void)
+{
+    struct rill_arrival *made = new_arrival(0);
+    if (made && !reserve(made, RILL_PACKET_OBJECTS)) {
+        rill_arrival_free(made);
+        made = NULL;
+    }
+    return made;
 }
 
 /* Adds the objects of the packet at `end`, which is then dropped or not. */

@@ -71,6 +71,12 @@ struct rill_arrival {
     struct rill_arrival *next;
 };
 
+/* With room for whatever one packet may carry. NULL: no memory. */
+struct rill_arrival *rill_arrival_make(void);
+
+/* Closes what it has. */
+void rill_arrival_clear(struct rill_arrival *arrival);
+
 /* Copies the objects of the packet that is the next one at `end`, which stays there. RILL_ENOFD, RILL_ENOMEM: nothing is lost. */
 int rill_arrival_peek(rill_object end, uint64_t number, struct rill_arrival **arrival);
 

@@ -9,6 +9,7 @@
 #include "waitable.h"
 #include "process.h"
 #include "queue.h"
+#include "reuse.h"
 #include "source.h"
 #include "stream.h"
 
@@ -198,7 +199,9 @@ static struct rill_endpoint *new_endpoint(uint32_t transport, int64_t spin)
     }
     if (!made)
         return NULL;
+    static _Atomic uint64_t serials;
     atomic_init(&made->references, 1);
+    made->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
     atomic_init(&made->event, RILL_NO_OBJECT);
     atomic_init(&made->generation, atomic_load_explicit(&rill_generation, memory_order_relaxed));
     atomic_init(&made->transport, transport);
@@ -241,7 +244,7 @@ static void close_lanes(struct rill_endpoint *endpoint)
     struct rill_lane *lane = atomic_load_explicit(&endpoint->lane, memory_order_acquire);
     if (lane && inherited)
         rill_lane_abandon(lane);
-    else if (lane)
+    else if (lane && !rill_birth_rest_lane(endpoint, lane) && !rill_rest_endpoint(endpoint, lane))
         rill_lane_close(lane, endpoint->socket);
     for (struct rill_lane *retired = endpoint->retired; retired;) {
         struct rill_lane *next = retired->next_own;
@@ -258,36 +261,62 @@ static void close_lanes(struct rill_endpoint *endpoint)
 #define BUCKETS 1024u
 
 static struct rill_endpoint *published[BUCKETS]; /* under the process's lock */
+static struct rill_endpoint *unnamed; /* those that were sent: their names are asked of the system when a sender comes that might be one of them */
 
 static struct rill_endpoint **bucket_of(const struct rill_endpoint_name *name)
 {
     return &published[(name->socket.word[1] ^ name->page.word[1] * 7) % BUCKETS];
 }
 
-int rill_endpoint_publish(struct rill_endpoint *endpoint)
+/* Under the process's lock. */
+static void add_published(struct rill_endpoint *endpoint)
+{
+    struct rill_endpoint **bucket = bucket_of(&endpoint->name);
+    endpoint->next_published = *bucket;
+    *bucket = endpoint;
+    endpoint->published = true;
+}
+
+void rill_endpoint_publish_as(struct rill_endpoint *endpoint, const struct rill_endpoint_name *name)
 {
     rill_process_lock();
-    int code = RILL_OK;
-    if (!endpoint->published) {
-        code = rill_port_identify(endpoint->socket, &endpoint->name.socket);
-        if (code == RILL_OK)
-            code = rill_port_identify(endpoint->core->memory, &endpoint->name.page);
-        if (code == RILL_OK) {
-            struct rill_endpoint **bucket = bucket_of(&endpoint->name);
-            endpoint->next_published = *bucket;
-            *bucket = endpoint;
-            endpoint->published = true;
-        }
+    endpoint->name = *name;
+    add_published(endpoint);
+    rill_process_unlock();
+}
+
+void rill_endpoint_publish(struct rill_endpoint *endpoint)
+{
+    rill_process_lock();
+    if (!endpoint->published && !endpoint->unnamed) {
+        endpoint->next_published = unnamed;
+        unnamed = endpoint;
+        endpoint->unnamed = true;
     }
     rill_process_unlock();
-    return code;
+}
+
+/* Under the process's lock. One that cannot be named costs descriptors when it comes back, and works. */
+static void name_all(void)
+{
+    while (unnamed) {
+        struct rill_endpoint *endpoint = unnamed;
+        struct rill_core *core = endpoint->core;
+        unnamed = endpoint->next_published;
+        endpoint->unnamed = false;
+        if (!core->identified)
+            core->identified = rill_port_identify(core->memory, &core->identity) == RILL_OK;
+        endpoint->name.page = core->identity;
+        if (core->identified && rill_port_identify(endpoint->socket, &endpoint->name.socket) == RILL_OK)
+            add_published(endpoint);
+    }
 }
 
 void rill_endpoint_withdraw(struct rill_endpoint *endpoint)
 {
     rill_process_lock();
-    if (endpoint->published) {
-        struct rill_endpoint **link = bucket_of(&endpoint->name);
+    if (endpoint->published || endpoint->unnamed) {
+        struct rill_endpoint **link = endpoint->unnamed ? &unnamed : bucket_of(&endpoint->name);
         while (*link != endpoint)
             link = &(*link)->next_published;
         *link = endpoint->next_published;
@@ -313,6 +342,7 @@ static bool same_name(const struct rill_endpoint_name *a, const struct rill_endp
 struct rill_endpoint *rill_endpoint_find(const struct rill_endpoint_name *name)
 {
     rill_process_lock();
+    name_all();
     struct rill_endpoint *found = *bucket_of(name);
     while (found && !(same_name(&found->name, name) && reference_living(found)))
         found = found->next_published;
@@ -329,6 +359,7 @@ static void free_endpoint(struct rill_endpoint *endpoint)
     rill_room_free(endpoint->room);
     rill_port_close(endpoint->socket);
     rill_port_close(atomic_load_explicit(&endpoint->event, memory_order_relaxed));
+    rill_reuse_endpoint_closed(endpoint);
     rill_core_release(endpoint->core);
     free(endpoint); /* the lock is not destroyed: in a child it may have been inherited locked */
 }
@@ -384,6 +415,19 @@ static rill_receiver *new_receiver(uint32_t transport, int64_t spin)
     return made;
 }
 
+int rill_receiver_make_on(struct rill_core *core, struct rill_inbox *inbox, rill_object socket, rill_receiver **receiver)
+{
+    rill_receiver *made = new_receiver(RILL_SHM, core->terms.spin);
+    if (!made)
+        return RILL_ENOMEM;
+    made->source = &rill_inbox_source;
+    made->state = made->inbox = inbox;
+    made->core = core;
+    made->socket = socket;
+    *receiver = made;
+    return RILL_OK;
+}
+
 int rill_receiver_make(struct rill_core *core, rill_object socket, rill_receiver **receiver)
 {
     rill_receiver *made = new_receiver(core->transport, core->terms.spin);
@@ -416,9 +460,11 @@ void rill_receiver_dispose(rill_receiver *receiver, bool closing)
 {
     if (closing && receiver->core)
         atomic_store_explicit(&receiver->core->page->closed, 1, memory_order_release);
+    bool kept = closing && rill_birth_rest_receiver(receiver);
     switch (receiver->transport) {
     case RILL_SHM:
-        rill_inbox_destroy(receiver->state, receiver->owner != atomic_load_explicit(&rill_generation, memory_order_relaxed));
+        if (!kept)
+            rill_inbox_destroy(receiver->state, receiver->owner != atomic_load_explicit(&rill_generation, memory_order_relaxed));
         break;
     case RILL_SOCKET:
         rill_stream_destroy(receiver->state);
@@ -431,7 +477,9 @@ void rill_receiver_dispose(rill_receiver *receiver, bool closing)
     rill_event_bell_free(receiver->bell);
     rill_port_close(receiver->socket);
     rill_port_close(atomic_load_explicit(&receiver->event, memory_order_relaxed));
-    rill_core_release(receiver->core);
+    if (!kept)
+        rill_core_release(receiver->core);
+    rill_birth_receiver_closed(receiver->birth);
     receiver->magic = 0;
     free(receiver);
 }
@@ -529,24 +577,61 @@ static int make_ends(struct rill_core *core, rill_object pair[2], rill_sender **
     return code;
 }
 
-int rill_channel_make(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
+/* Of a new page. */
+static int make_fresh(const struct rill_channel_options *options, rill_object pair[2], rill_sender **sender, rill_receiver **receiver)
 {
     struct rill_core *core;
     int code = rill_core_create(options, &core);
     if (code != RILL_OK)
         return code;
-    rill_object pair[2];
-    code = rill_port_pair(pair);
-    if (code == RILL_OK) {
-        code = make_ends(core, pair, sender, receiver);
-        if (code != RILL_OK) {
-            rill_port_close(pair[0]);
-            rill_port_close(pair[1]);
-        }
-    }
+    code = make_ends(core, pair, sender, receiver);
     if (code != RILL_OK)
         rill_core_release(core);
     return code;
+}
+
+static void close_pair(rill_object pair[2])
+{
+    rill_port_close(pair[0]);
+    rill_port_close(pair[1]);
+}
+
+int rill_channel_make(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
+{
+    rill_object pair[2];
+    int code = rill_port_pair(pair);
+    if (code != RILL_OK)
+        return code;
+    code = make_fresh(options, pair, sender, receiver);
+    if (code != RILL_OK)
+        close_pair(pair);
+    return code;
+}
+
+static int make_shared(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
+{
+    rill_object pair[2];
+    int code = rill_port_pair(pair);
+    if (code != RILL_OK)
+        return code;
+    code = options->transport == RILL_SHM ? rill_reuse_channel(options, pair, sender, receiver) : RILL_ENOTSUP;
+    if (code == RILL_ENOTSUP) {
+        code = make_fresh(options, pair, sender, receiver);
+        if (code == RILL_OK && options->transport == RILL_SHM)
+            rill_birth_note(options, *sender, *receiver);
+    }
+    if (code != RILL_OK)
+        close_pair(pair);
+    return code;
+}
+
+/* What is kept for reuse is given up where the system is short. */
+static int make_shared_somehow(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
+{
+    int code = make_shared(options, sender, receiver);
+    if (code == RILL_OK || !rill_reuse_drop(0))
+        return code;
+    return make_shared(options, sender, receiver);
 }
 
 int rill_channel(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver)
@@ -559,5 +644,5 @@ int rill_channel(const struct rill_channel_options *options, rill_sender **sende
         code = rill_process_prepare();
     if (code != RILL_OK)
         return code;
-    return all.transport == RILL_INPROC ? make_in_process(&all, sender, receiver) : rill_channel_make(&all, sender, receiver);
+    return all.transport == RILL_INPROC ? make_in_process(&all, sender, receiver) : make_shared_somehow(&all, sender, receiver);
 }

@@ -27,6 +27,8 @@ struct rill_source; /* source.h */
 struct rill_inbox;  /* inbox.h */
 struct rill_event_bell;
 struct rill_room;   /* waitable.h */
+struct rill_birth;  /* reuse.h */
+struct rill_shelf;
 
 /* The control page, shared by both ends if one process holds both. */
 /* What the page says of the channel for its senders, read once: whoever has the page could change it later. */
@@ -42,6 +44,8 @@ struct rill_core {
     struct rill_page *page;
     uint32_t transport; /* the page's, read once */
     struct rill_terms terms;
+    bool identified;    /* under the process's lock */
+    struct rill_identity identity;
 };
 
 int rill_core_create(const struct rill_channel_options *options, struct rill_core **core);
@@ -67,7 +71,7 @@ struct rill_endpoint_name {
 struct rill_endpoint {
     _Atomic uint32_t references;      /* senders */
     _Atomic uint32_t transport;       /* in process it becomes RILL_SHM when an end leaves (share.h): whoever reads that, acquiring, sees the rest */
-    struct rill_core *core;           /* NULL in process */
+    _Atomic(struct rill_core *) core; /* NULL in process. It changes at most once, before anything was sent (reuse.c) */
     rill_object socket;
     struct rill_queue *queue;         /* in process, and kept when it has become a shared one */
     _Atomic(struct rill_lane *) lane; /* shared memory: NULL until the first send */
@@ -86,6 +90,12 @@ struct rill_endpoint {
     _Atomic uint32_t announced;       /* socket mode: the receiver will know that packets of this endpoint carry objects */
     _Atomic uint64_t messages, bytes; /* socket mode */
     _Atomic uint64_t wakeups, waits;
+    uint64_t serial;                  /* no other endpoint of this process has it */
+    struct rill_birth *birth;         /* if the channel was made here, or NULL (reuse.h) */
+    struct rill_shelf *shelf;         /* of the lane that it came through, or NULL; */
+    _Atomic uint32_t imports;         /* then: how often it came, */
+    uint32_t forks, page_generation;  /* and what held when it came first */
+    bool unnamed;                     /* sent, and its name not known yet. Under the process's lock, as the next. */
     bool published;                   /* in the process's table: it was sent or received in a message and may come again. Under the process's lock. */
     struct rill_endpoint_name name;   /* if so */
     struct rill_endpoint *next_published;
@@ -100,6 +110,7 @@ struct rill_receiver {
     bool leaving;                 /* packed into a message that is not sent yet: busy too */
     struct rill_core *core;       /* NULL in process */
     rill_object socket;
+    struct rill_birth *birth;     /* if the channel was made here, or NULL (reuse.h) */
     const struct rill_source *source; /* how its transport receives, */
     void *state;                  /* and on what: inbox, stream or queue */
     struct rill_queue *queue;     /* in process, and kept when it has become a shared one */
@@ -133,8 +144,11 @@ static inline bool rill_is_receiver(const rill_receiver *receiver)
 
 /* ---- endpoints that travel: received again, one costs no further handle ---- */
 
-/* Puts it into the table; does nothing if it is there. RILL_ESYSTEM … */
-int rill_endpoint_publish(struct rill_endpoint *endpoint);
+/* It was sent, and may come back: puts it into the table; does nothing if it is there. */
+void rill_endpoint_publish(struct rill_endpoint *endpoint);
+
+/* The same where the name is known. */
+void rill_endpoint_publish_as(struct rill_endpoint *endpoint, const struct rill_endpoint_name *name);
 
 void rill_endpoint_withdraw(struct rill_endpoint *endpoint);
 
@@ -149,8 +163,10 @@ int rill_sender_wrap(struct rill_endpoint *endpoint, rill_sender **sender);
 int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **sender);
 int rill_receiver_make(struct rill_core *core, rill_object socket, rill_receiver **receiver);
 
-/* A channel over shared memory or a socket; all options given. */
+/* A channel over shared memory or a socket, of new parts that serve it alone; all options given. */
 int rill_channel_make(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver);
+/* The same in shared memory on an inbox that has served before; takes that over too. */
+int rill_receiver_make_on(struct rill_core *core, struct rill_inbox *inbox, rill_object socket, rill_receiver **receiver);
 
 /* What a thread that is about to sleep listens to for interrupts: RILL_NO_OBJECT where no other thread can be there to interrupt it. */
 int rill_event_prepare(_Atomic rill_object *event, rill_object *listen);

@@ -6,6 +6,7 @@
 #include "channel.h"
 #include "handle.h"
 #include "process.h"
+#include "reuse.h"
 #include "send.h"
 #include "share.h"
 
@@ -27,13 +28,19 @@ static int pack_sender(struct rill_handle *handle, struct rill_parcel *parcel)
     if (code != RILL_OK)
         return code;
     rill_send_check_process(endpoint);
-    code = rill_endpoint_publish(endpoint);
-    struct sender_description description = {.transport = endpoint->core->transport};
-    if (code == RILL_OK)
-        code = rill_parcel_describe(parcel, RILL_HANDLE_SENDER, SENDER_OBJECTS, &description, sizeof description);
+    rill_birth_export(endpoint, parcel->through); /* may exchange the page, so it comes first */
+    rill_endpoint_publish(endpoint);
+    struct rill_core *core = endpoint->core;
+    struct sender_description description = {.transport = core->transport};
+    code = rill_parcel_describe(parcel, RILL_HANDLE_SENDER, SENDER_OBJECTS, &description, sizeof description);
     if (code == RILL_OK)
         code = rill_parcel_add_object(parcel, endpoint->socket);
     return code == RILL_OK ? rill_parcel_add_object(parcel, endpoint->core->memory) : code;
+}
+
+static void undo_sender(struct rill_handle *handle)
+{
+    rill_birth_export_undo(handle->as.sender->endpoint);
 }
 
 static int hold_sender(const struct rill_handle *handle, struct rill_handle *copy)
@@ -45,23 +52,37 @@ static int hold_sender(const struct rill_handle *handle, struct rill_handle *cop
     return code;
 }
 
-/* A sender of a channel that this process did not have. */
-static int make_sender(rill_object objects[SENDER_OBJECTS], rill_sender **sender)
+/* Takes the page over; the socket is the caller's to give. */
+static int make_new_sender(rill_object objects[SENDER_OBJECTS], rill_sender **sender)
 {
     struct rill_core *core;
     int code = rill_core_open(objects[1], &core);
     if (code != RILL_OK)
         return code;
-    code = rill_port_packets_check(objects[0]) ? rill_sender_make(core, objects[0], sender) : RILL_EPEER;
+    code = rill_sender_make(core, objects[0], sender);
     if (code != RILL_OK) {
         core->memory = RILL_NO_OBJECT; /* the caller's again */
         rill_core_release(core);
         return code;
     }
-    objects[0] = objects[1] = RILL_NO_OBJECT;
-    if (rill_endpoint_publish((*sender)->endpoint) != RILL_OK) {
-        /* It works all the same; received once more it costs descriptors of its own. */
+    objects[1] = RILL_NO_OBJECT;
+    return RILL_OK;
+}
+
+/* A sender of a channel that this process did not have, or had and let go of. */
+static int make_sender(struct rill_traveller *traveller, const struct rill_endpoint_name *name, rill_sender **sender)
+{
+    rill_object *objects = traveller->objects; /* whatever the first is: sending on it says so, and harms nobody here */
+    int code = rill_rest_open(traveller->lane, &name->page, objects[0], sender);
+    if (code == RILL_ENOTSUP) {
+        code = make_new_sender(objects, sender);
+        if (code == RILL_OK)
+            rill_rest_note((*sender)->endpoint, traveller->lane);
     }
+    if (code != RILL_OK)
+        return code;
+    objects[0] = RILL_NO_OBJECT;
+    rill_endpoint_publish_as((*sender)->endpoint, name);
     return RILL_OK;
 }
 
@@ -79,7 +100,8 @@ static int open_sender(struct rill_traveller *traveller, struct rill_handle *han
         return code;
     struct rill_endpoint *known = rill_endpoint_find(&name);
     if (!known)
-        return make_sender(traveller->objects, &handle->as.sender);
+        return make_sender(traveller, &name, &handle->as.sender);
+    rill_rest_count(known);
     code = rill_sender_wrap(known, &handle->as.sender);
     if (code != RILL_OK)
         rill_endpoint_release(known);
@@ -93,6 +115,7 @@ static void close_sender(struct rill_handle *handle)
 
 const struct rill_travel rill_sender_travel = {
     .pack = pack_sender,
+    .undo = undo_sender,
     .hold = hold_sender,
     .open = open_sender,
     .close = close_sender,

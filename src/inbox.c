@@ -10,6 +10,7 @@
 #include "message.h"
 #include "packet.h"
 #include "process.h"
+#include "reuse.h"
 #include "source.h"
 
 #define SKIPS_MOST 64u          /* records that are none passed over at one look */
@@ -314,6 +315,15 @@ static void remove_active(struct rill_inbox *inbox, struct rill_inlane *lane)
     lane->active = false;
 }
 
+static struct rill_shelf *take_shelf(struct rill_inlane *lane)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    struct rill_shelf *shelf = lane->shelf;
+    lane->shelf = NULL;
+    (void)pthread_mutex_unlock(&lane->lock);
+    return shelf;
+}
+
 static void drop_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     remove_active(inbox, lane);
@@ -327,8 +337,18 @@ static void drop_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
     (void)pthread_mutex_unlock(&lane->lock);
     rill_port_close(lane->room_socket);
     lane->room_socket = RILL_NO_OBJECT;
+    rill_shelf_close(take_shelf(lane));
     close_rings(lane);
     rill_inlane_release(lane);
+}
+
+void rill_inbox_strip(struct rill_inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
+        if (inbox->lanes[i])
+            drop_lane(inbox, inbox->lanes[i]);
+    atomic_store_explicit(&inbox->page->rings, 0, memory_order_relaxed);
+    atomic_store_explicit(&inbox->page->ticket, 1, memory_order_relaxed);
 }
 
 /* Closes a lane whose owner broke a rule: the owner learns of it at its next new block, our caller once. */
@@ -618,26 +638,50 @@ static struct rill_arrival *take_arrival(struct rill_inlane *lane, uint64_t numb
     return found;
 }
 
-/* The objects of a record, which is in its ring already or was given up. */
-static int handle_objects(struct rill_inbox *inbox, const struct rill_notice *notice)
+/* The objects of a record, which is in its ring already or was given up. The arrival is taken over. */
+static void deliver_arrival(struct rill_inbox *inbox, uint64_t id, struct rill_arrival *arrival)
 {
-    struct rill_inlane *lane = lane_of_id(inbox, notice->word);
-    if (!lane)
-        return RILL_OK; /* dropped with what it carries */
-    struct rill_arrival *arrival;
-    int code = rill_arrival_peek(inbox->socket, notice->number, &arrival);
-    if (code == RILL_EPEER || (code == RILL_OK && lane->arrival_count == ARRIVALS_MOST)) {
-        if (code == RILL_OK)
-            rill_arrival_free(arrival);
-        refuse_lane(inbox, lane, RILL_EPEER);
-        return RILL_OK;
+    struct rill_inlane *lane = lane_of_id(inbox, id);
+    if (!lane || lane->arrival_count == ARRIVALS_MOST) {
+        rill_arrival_free(arrival);
+        if (lane)
+            refuse_lane(inbox, lane, RILL_EPEER);
+        return;
     }
-    if (code != RILL_OK)
-        return code;
     add_arrival(lane, arrival);
     atomic_store_explicit(&lane->header->unpacked, ++lane->unpacked, memory_order_relaxed); /* a bound for the owner, no order with anything */
     activate(inbox, lane);
-    return RILL_OK;
+}
+
+static int handle_objects(struct rill_inbox *inbox, const struct rill_notice *notice)
+{
+    struct rill_arrival *arrival;
+    int code = rill_arrival_peek(inbox->socket, notice->number, &arrival);
+    if (code == RILL_OK)
+        deliver_arrival(inbox, notice->word, arrival);
+    inbox->carries = true;
+    return code == RILL_EPEER ? RILL_OK : code; /* no owner of ours sent this */
+}
+
+/* A packet's only object, which is taken over. RILL_ENOMEM …: it is kept, for the packet is gone or has to go. */
+static int use_object(struct rill_inbox *inbox, const struct rill_notice *notice, rill_object object)
+{
+    if (notice->kind != RILL_PACKET_LANE) {
+        struct rill_inlane *lane = lane_of_id(inbox, notice->word);
+        if (lane && notice->kind == RILL_PACKET_ROOM)
+            take_room_socket(inbox, lane, object);
+        else if (lane && lane->chain == RILL_NO_OBJECT && rill_port_packets_check(object))
+            take_chain(inbox, lane, object);
+        else
+            rill_port_close(object);
+        return RILL_OK;
+    }
+    int code = accept_lane(inbox, object, notice->word);
+    if (code != RILL_OK) {
+        inbox->pending = object;
+        inbox->pending_id = notice->word;
+    }
+    return code;
 }
 
 /* A packet that carries an object. For lack of a handle or of memory it stays, or the object does, and nothing is lost. */
@@ -649,42 +693,85 @@ static int handle_object(struct rill_inbox *inbox, const struct rill_notice *not
         return RILL_OK; /* it carries none, or several: not ours */
     if (code != RILL_OK)
         return code;
-    if (notice->kind != RILL_PACKET_LANE) {
-        struct rill_inlane *lane = lane_of_id(inbox, notice->word);
-        if (lane && notice->kind == RILL_PACKET_ROOM)
-            take_room_socket(inbox, lane, object);
-        else if (lane && lane->chain == RILL_NO_OBJECT && rill_port_packets_check(object))
-            take_chain(inbox, lane, object);
-        else
-            rill_port_close(object);
-        return RILL_OK;
-    }
-    code = accept_lane(inbox, object, notice->word);
-    if (code == RILL_OK)
-        return RILL_OK;
-    inbox->pending = object;
-    inbox->pending_id = notice->word;
-    rill_port_drop(inbox->socket); /* the object is kept */
+    code = use_object(inbox, notice, object);
+    if (code != RILL_OK)
+        rill_port_drop(inbox->socket);
     return code;
 }
 
+static bool has_object(const struct rill_notice *notice)
+{
+    return notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM || notice->kind == RILL_PACKET_CHAIN;
+}
+
+static void handle_wake(struct rill_inbox *inbox, const struct rill_notice *notice)
+{
+    if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1])
+        activate(inbox, inbox->lanes[notice->word - 1]);
+}
+
+/* The packet that was peeked at; it is dropped before the next one is looked at. */
 static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *notice, size_t size)
 {
     int code = RILL_OK;
     if (size != sizeof *notice)
         inbox->unsettled += SCAN_AFTER; /* not ours; and large packets fill a socket sooner */
-    else if (notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM || notice->kind == RILL_PACKET_CHAIN)
+    else if (has_object(notice))
         code = handle_object(inbox, notice);
     else if (notice->kind == RILL_PACKET_CARRIED)
         code = handle_objects(inbox, notice);
-    else if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1])
-        activate(inbox, inbox->lanes[notice->word - 1]);
+    else
+        handle_wake(inbox, notice);
     if (code != RILL_OK)
         return code;
     inbox->unsettled++;
     inbox->wakeups++;
-    rill_port_drop(inbox->socket);
+    inbox->undropped = true;
     return RILL_OK;
+}
+
+/* A packet that was received with its objects, which lie in `arrival`. */
+static int handle_received(struct rill_inbox *inbox, const struct rill_notice *notice, size_t size, struct rill_arrival *arrival)
+{
+    int code = RILL_OK;
+    inbox->unsettled += size == sizeof *notice ? 1 : SCAN_AFTER;
+    inbox->wakeups++;
+    arrival->number = notice->number;
+    if (size == sizeof *notice && notice->kind == RILL_PACKET_CARRIED) {
+        inbox->spare = NULL;
+        deliver_arrival(inbox, notice->word, arrival);
+        return RILL_OK;
+    }
+    if (size == sizeof *notice && has_object(notice) && arrival->count == 1) {
+        arrival->count = 0;
+        code = use_object(inbox, notice, arrival->objects[0]);
+    } else if (size == sizeof *notice) {
+        handle_wake(inbox, notice);
+    }
+    rill_arrival_clear(arrival);
+    return code;
+}
+
+/* As take_packet where packets with objects are usual: a call less for each of them. */
+static int receive_packet(struct rill_inbox *inbox, rill_object event, int64_t deadline)
+{
+    struct rill_notice notice = {0};
+    struct rill_packet packet = {.data = {&notice}, .capacity = {sizeof notice}};
+    struct rill_arrival *arrival = inbox->spare;
+    unsigned count;
+    int code = rill_port_receive_objects(inbox->socket, event, deadline, &packet, arrival->objects, &count);
+    if (code != RILL_OK)
+        return code;
+    arrival->count = count;
+    return handle_received(inbox, &notice, packet.truncated ? 0 : packet.size, arrival);
+}
+
+/* The packet that was dealt with last goes. That is left until the socket is asked again: a channel that is closed before need not do it. */
+void rill_inbox_settle_socket(struct rill_inbox *inbox)
+{
+    if (inbox->undropped)
+        rill_port_drop(inbox->socket);
+    inbox->undropped = false;
 }
 
 static void disconnect(struct rill_inbox *inbox)
@@ -702,13 +789,16 @@ static void disconnect(struct rill_inbox *inbox)
 static int take_packet(struct rill_inbox *inbox, rill_object event, int64_t deadline)
 {
     struct rill_notice notice = {0};
-    size_t size;
-    int code = rill_port_peek(inbox->socket, event, deadline, &notice, sizeof notice, &size);
-    if (code == RILL_EDISCONNECTED) {
+    size_t size = 0;
+    rill_inbox_settle_socket(inbox);
+    if (inbox->carries && !inbox->spare)
+        inbox->spare = rill_arrival_make();
+    bool with_objects = inbox->carries && inbox->spare;
+    int code = with_objects ? receive_packet(inbox, event, deadline)
+                            : rill_port_peek(inbox->socket, event, deadline, &notice, sizeof notice, &size);
+    if (code == RILL_EDISCONNECTED)
         disconnect(inbox);
-        return code;
-    }
-    return code == RILL_OK ? handle_packet(inbox, &notice, size) : code;
+    return code == RILL_OK && !with_objects ? handle_packet(inbox, &notice, size) : code;
 }
 
 /* Lanes that rang into a full socket are named by no packet. */
@@ -740,7 +830,7 @@ static bool found_dead(struct rill_inbox *inbox)
             continue;
         if (rill_port_owner_alive(lane->memory))
             return false;
-        lane->ending = true;
+        lane->ending = lane->dead = true;
         activate(inbox, lane);
         return true;
     }
@@ -907,6 +997,20 @@ static bool drop_pending_heads(struct rill_inbox *inbox, struct rill_inlane *lan
     return false;
 }
 
+/* The owner of a channel's only lane has closed its sender, and may be given another one (reuse.h): the lane stays, armed. True: it rests. */
+static bool rest_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
+{
+    if (!inbox->may_rest || inbox->lane_count != 1 || lane->dead || lane->revoked ||
+        atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != RILL_CLOSED_RESTING)
+        return false;
+    remove_active(inbox, lane);
+    lane->ending = false;
+    rill_wake_arm(lane->header, &lane->parked);
+    if (atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != RILL_CLOSED_RESTING || ring_stirs(lane->rings[0]))
+        activate(inbox, lane); /* P2 of wake.h: it is in use again */
+    return true;
+}
+
 /* The lane's owner is gone: once its rings are empty they are given up for good. True: it was dropped. */
 static bool finish_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
@@ -916,6 +1020,8 @@ static bool finish_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
     uint32_t number = lane->number;
     if (!drop_pending_heads(inbox, lane))
         return inbox->lanes[number - 1] != lane; /* taking packets may have closed it */
+    if (rest_lane(inbox, lane))
+        return true;
     uint32_t rings = atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
     lane->revoked = true;
     if (rings != RILL_RINGS_REVOKED)
@@ -1516,6 +1622,7 @@ static int arm(void *state)
 {
     struct rill_inbox *inbox = state;
     int code = retry_pending(inbox);
+    rill_inbox_settle_socket(inbox); /* what it leaves there would be taken for a reason to wake */
     if (code == RILL_OK && inbox->disconnected)
         code = RILL_EREADY;
     if (code == RILL_OK && (inbox->unsettled >= SETTLE_AFTER || inbox->more_packets || packets_wait(inbox)))
@@ -1602,6 +1709,7 @@ void rill_inbox_destroy(struct rill_inbox *inbox, bool inherited)
         if (inbox->lanes[i])
             drop_lane(inbox, inbox->lanes[i]);
     rill_port_close(inbox->pending);
+    rill_arrival_free(inbox->spare);
     rill_order_free(&inbox->order);
     free(inbox->lanes);
     free(inbox->active);

@@ -72,6 +72,7 @@ struct rill_inlane {
     uint32_t generation;
     struct rill_inring *rings[RILL_RINGS_MAX];
     uint32_t ring_count;
+    bool dead;                       /* its owner was found dead */
     bool revoked;                    /* by us */
     uint32_t last_rings;             /* how many there were when the lane was revoked */
     struct rill_arrival *arrivals;   /* objects that came before their records were looked at */
@@ -90,6 +91,7 @@ struct rill_inlane {
     struct rill_inblock *blocks;     /* of rings, in which a ring or a message of this process still is */
     _Atomic uint32_t buffers;        /* received and not closed yet: while there are some the receiver stays */
     rill_message *lent;              /* messages of this process in the arena */
+    struct rill_shelf *shelf;        /* what rests for senders that come through this lane, or NULL (reuse.h); under the lock */
 };
 
 /* What a record says of its handles, read once. */
@@ -132,9 +134,13 @@ struct rill_inbox {
     uint32_t rings_seen, rang_seen; /* of the page, when the socket's packets were last taken */
     uint32_t looks;
     bool more_packets;   /* so many were taken at a time that some may be left */
+    bool carries;        /* packets with objects come: they are received with the notice */
+    bool undropped;      /* the packet that was dealt with last is still the next one at the socket */
+    struct rill_arrival *spare; /* for the next such packet, with room for all that it may carry; or NULL */
     uint32_t unsettled;  /* packets taken since the socket was last known to be empty */
     uint32_t sleeps;
     uint32_t next_check; /* the lane whose owner is asked after next */
+    bool may_rest;       /* the channel was made here: its only lane may rest when its owner has closed it (reuse.h) */
     bool disconnected;   /* no sender is left, and all lanes have been looked at since */
     uint32_t faults[3];  /* lanes refused and not yet told: EPEER, EVERSION, EQUOTA */
     uint64_t wakeups;
@@ -161,6 +167,18 @@ void rill_inlane_close_message(rill_message *message);
 void rill_inlane_return_buffer(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
 void rill_inlane_release(struct rill_inlane *lane);
 
+/* ---- for reuse.c ---- */
+
+/* Could the inbox serve another channel, as far as this side knows? */
+bool rill_inbox_can_rest(struct rill_inbox *inbox);
+
+/* Makes it fit for a channel on this socket, whose sender was sent `exports` times in the last one. False: the lane's owner has not said what is needed;
+ * nothing changed. */
+bool rill_inbox_renew(struct rill_inbox *inbox, rill_object socket, uint32_t exports);
+
+/* Drops all lanes, of a page that never left this process, and has it begin anew. */
+void rill_inbox_strip(struct rill_inbox *inbox);
+
 /* ---- for inbox_move.c ---- */
 
 struct rill_inlane *rill_inlane_make(rill_object memory, uint64_t id);
@@ -176,6 +194,7 @@ void rill_inbox_add_lane(struct rill_inbox *inbox, struct rill_inlane *lane, uin
 struct rill_inblock *rill_inblock_enter(struct rill_inlane *lane, struct rill_span span, unsigned char *base);
 void rill_inblock_leave(struct rill_inblock *block); /* its ring goes on elsewhere: K2 */
 void rill_inbox_publish_all(struct rill_inbox *inbox);
+void rill_inbox_settle_socket(struct rill_inbox *inbox);
 
 int rill_inbox_pack(void *state, struct rill_parcel *parcel, struct rill_blob *blob);
 int rill_inbox_unpack(void *state, const unsigned char *bytes, uint64_t size, rill_object *objects, uint32_t count);

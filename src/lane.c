@@ -905,12 +905,47 @@ int rill_lane_create(struct rill_page *page, uint64_t limit, rill_object socket,
 void rill_lane_close(struct rill_lane *lane, rill_object socket)
 {
     atomic_store_explicit(&lane->header->closed, 1, memory_order_seq_cst); /* after the last commit; partner C1 of inbox.c */
-    uint32_t due = rill_wake_due(lane->header, &lane->rung);
+    uint32_t due = socket == RILL_NO_OBJECT ? 0 : rill_wake_due(lane->header, &lane->rung);
     if (due)
         (void)rill_lane_ring_receiver(lane, socket, due);
     rill_own_remove(lane);
     atomic_store_explicit(&lane->closed, 1, memory_order_release);
     rill_lane_release(lane);
+}
+
+bool rill_lane_can_rest(struct rill_lane *lane)
+{
+    (void)pthread_mutex_lock(&lane->lock);
+    const struct rill_lane_ring *ring = &lane->rings[0];
+    bool first = ring->writer.block == rill_segment_at(&lane->segment, ring->control->first.offset, ring->control->first.size);
+    bool can = first && atomic_load_explicit(&lane->ring_count, memory_order_relaxed) == 1 && !lane->arena && lane->spare_count == 0 &&
+               lane->carrier.number == 0 && lane->room_socket == RILL_NO_OBJECT &&
+               atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) == 1 &&
+               atomic_load_explicit(&lane->header->refused, memory_order_relaxed) == 0;
+    (void)pthread_mutex_unlock(&lane->lock);
+    return can;
+}
+
+void rill_lane_rest(struct rill_lane *lane, uint32_t imports)
+{
+    atomic_store_explicit(&lane->header->imports, imports, memory_order_relaxed); /* before: read once `closed` says RESTING */
+    atomic_store_explicit(&lane->header->closed, RILL_CLOSED_RESTING, memory_order_seq_cst); /* after the last commit */
+}
+
+void rill_lane_renew(struct rill_lane *lane)
+{
+    struct rill_lane_ring *ring = &lane->rings[0];
+    ring->writer.position = 0;
+    atomic_store_explicit(&ring->sent, 0, memory_order_relaxed);
+    atomic_store_explicit(&ring->control->sent_messages, 0, memory_order_relaxed);
+    atomic_store_explicit(&ring->control->sent_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&ring->control->sent_weight, 0, memory_order_relaxed);
+    atomic_store_explicit(&lane->consumed_seen, 0, memory_order_relaxed);
+}
+
+void rill_lane_wake_up(struct rill_lane *lane)
+{
+    atomic_store_explicit(&lane->header->closed, 0, memory_order_seq_cst);
 }
 
 /* The arena is left alone: to destroy it would give pages of the parent's messages back to the system. */

@@ -88,6 +88,20 @@ int rill_lane_create(struct rill_page *page, uint64_t limit, rill_object socket,
 /* The owner lets go: no record will follow. The receiver is rung on the socket if it is asleep, to free its part. */
 void rill_lane_close(struct rill_lane *lane, rill_object socket);
 
+/* ---- between two channels (reuse.h) ---- */
+
+/* Is it small, whole and quiet, so that it can serve another channel on the same page? */
+bool rill_lane_can_rest(struct rill_lane *lane);
+
+/* The owner has let go, after `imports` arrivals of the sender. */
+void rill_lane_rest(struct rill_lane *lane, uint32_t imports);
+
+/* The receiver has wiped the ring and put its cursor back to the beginning: so does the owner. */
+void rill_lane_renew(struct rill_lane *lane);
+
+/* From here on records may come. */
+void rill_lane_wake_up(struct rill_lane *lane);
+
 /* In the child of a fork: drops what was inherited of the parent's lane, without a trace there. */
 void rill_lane_abandon(struct rill_lane *lane);
 

@@ -12,6 +12,7 @@
 #include "channel.h"
 #include "handle.h"
 #include "process.h"
+#include "reuse.h"
 #include "share.h"
 #include "source.h"
 
@@ -92,6 +93,8 @@ static int pack_receiver(struct rill_handle *handle, struct rill_parcel *parcel)
         code = check_owner(receiver);
     if (code != RILL_OK)
         return code;
+    rill_birth_settle(receiver->birth);
+    rill_page_spread(receiver->birth, receiver->core);
     struct rill_blob blob = {0};
     uint32_t before = parcel->object_count;
     code = describe(receiver, &blob);

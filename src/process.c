@@ -69,6 +69,23 @@ int rill_process_prepare(void)
     return done ? RILL_OK : RILL_ENOMEM;
 }
 
+/* Random once for each process, then counted on: to ask the system each time would cost a call for each channel. */
+int rill_process_name(uint64_t *name)
+{
+    static uint64_t last; /* under the lock */
+    static uint32_t of;
+    uint32_t generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    rill_process_lock();
+    bool known = of == generation || rill_port_random(&last, sizeof last);
+    if (known) {
+        of = generation;
+        last += 2;
+        *name = last | 1;
+    }
+    rill_process_unlock();
+    return known ? RILL_OK : RILL_ESYSTEM;
+}
+
 void rill_own_add(struct rill_lane *lane)
 {
     rill_process_lock();

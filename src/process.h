@@ -22,6 +22,9 @@ extern _Atomic uint32_t rill_forks;
 /* Before any end is made; cheap when done already. RILL_ENOMEM. */
 int rill_process_prepare(void);
 
+/* A name that no other process and no other call gives: an odd number. RILL_ESYSTEM. */
+int rill_process_name(uint64_t *name);
+
 /* ---- own lanes ----
  * A process cannot ask whether it is alive itself (port.h, owner marks), and must not close a second handle of its own lane while the lane
  * lives. So it lists its lanes by identity; a receiver in the same process finds them here and shares the owner's mapping. */

@@ -4,6 +4,7 @@
 #include "message.h"
 #include "process.h"
 #include "queue.h"
+#include "reuse.h"
 #include "share.h"
 #include "source.h"
 #include "stream.h"
@@ -15,9 +16,9 @@
 static int claim(rill_receiver *receiver)
 {
     uint64_t name;
-    if (!rill_port_random(&name, sizeof name))
-        return RILL_ESYSTEM;
-    name |= 1;
+    int code = rill_process_name(&name);
+    if (code != RILL_OK)
+        return code;
     uint64_t seen = atomic_load_explicit(&receiver->core->page->reader, memory_order_acquire);
     if (seen != 0 && seen != RILL_READER_LEFT(receiver->messages))
         return RILL_EBUSY;
@@ -49,6 +50,7 @@ static int inherit(rill_receiver *receiver)
 static int settle(rill_receiver *receiver)
 {
     uint32_t generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    rill_birth_settle(receiver->birth);
     int code = receiver->owner != generation ? inherit(receiver) : receiver->core && !receiver->reader ? claim(receiver) : RILL_OK;
     if (code == RILL_OK)
         receiver->owner = receiver->generation = generation;

@@ -10,6 +10,7 @@
 #include "parts.h"
 #include "waitable.h"
 #include "queue.h"
+#include "reuse.h"
 #include "send.h"
 #include "stream.h"
 
@@ -57,7 +58,7 @@ static int make_lane(struct rill_endpoint *endpoint, struct rill_lane **lane)
     *lane = atomic_load_explicit(&endpoint->lane, memory_order_relaxed);
     if (!*lane && endpoint->retired_count == RETIRED_MOST)
         code = RILL_EPEER;
-    else if (!*lane)
+    else if (!*lane && !(*lane = rill_birth_lane(endpoint->birth)))
         code = rill_lane_create(endpoint->core->page, endpoint->core->terms.limit, endpoint->socket, lane);
     if (code == RILL_OK)
         atomic_store_explicit(&endpoint->lane, *lane, memory_order_release);

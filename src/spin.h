@@ -30,7 +30,7 @@
 
 struct rill_spin {
     int64_t fixed;  /* the user's: -1 never, 0 adapt, else ns */
-    int64_t budget; /* ns */
+    int64_t budget; /* ns; negative: not asked yet whether there is another processor at all */
     uint32_t skipped, every;
     int64_t close;      /* waits in a row that ended at once; negative: waits to go until they are counted again */
     uint64_t last_count; /* messages received when it last lingered */
@@ -38,7 +38,7 @@ struct rill_spin {
 
 static inline void rill_spin_start(struct rill_spin *spin, int64_t fixed)
 {
-    *spin = (struct rill_spin){.fixed = fixed, .budget = rill_port_single_processor() ? 0 : RILL_SPIN_MOST, .every = RILL_SPIN_TRY_FIRST};
+    *spin = (struct rill_spin){.fixed = fixed, .budget = -1, .every = RILL_SPIN_TRY_FIRST};
 }
 
 /* How long this wait may spin, ns. */
@@ -46,6 +46,8 @@ static inline int64_t rill_spin_budget(struct rill_spin *spin)
 {
     if (spin->fixed)
         return spin->fixed < 0 ? 0 : spin->fixed;
+    if (spin->budget < 0)
+        spin->budget = rill_port_single_processor() ? 0 : RILL_SPIN_MOST;
     if (spin->budget == 0 && ++spin->skipped >= spin->every) {
         spin->skipped = 0;
         return RILL_SPIN_MOST;

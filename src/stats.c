@@ -4,6 +4,7 @@
 #include "channel.h"
 #include "inbox.h"
 #include "queue.h"
+#include "reuse.h"
 
 /* Gives the caller the part of the statistics that its struct has. */
 static int hand_over(const struct rill_stats *counted, struct rill_stats *stats)
@@ -102,6 +103,7 @@ int rill_receiver_stats(rill_receiver *receiver, struct rill_stats *stats)
     if (rill_receiver_idle(receiver) == RILL_EINSET)
         return RILL_EINSET;
     struct rill_stats counted = {0};
+    rill_birth_settle(receiver->birth);
     if (receiver->transport == RILL_INPROC) {
         rill_queue_stats(receiver->state, false, &counted);
     } else {

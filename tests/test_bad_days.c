@@ -201,6 +201,7 @@ static bool tell_with(struct story *story, unsigned long n)
         story->tell(story);
         bool fired = faults_fired() > 0 || story->fired_elsewhere;
         faults_end();
+        (void)rill_trim();
         require_equal(descriptors, count_descriptors());
         require_equal(0, count_shared_mappings());
         _exit(fired ? 0 : NOT_FIRED);

@@ -195,6 +195,11 @@ struct rill_channel_options {
  * RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   nothing was made. */
 RILL_API int rill_channel(const struct rill_channel_options *options, rill_sender **sender, rill_receiver **receiver);
 
+/* Gives back to the system what the library keeps for channels to come: control pages, small lanes and their descriptors, of a few closed channels (at
+ * most 8 of this process's own and 32 that it shared with peers, of about 20 KiB and two descriptors each). The library does so itself before it
+ * reports that descriptors or memory are short. Any thread; makes system calls. Returns 0. */
+RILL_API int rill_trim(void);
+
 /* ---------------------------------------------------------------- sending */
 
 /* Gives another sender of the same channel. Both must be closed. A clone costs no descriptor.
