@@ -6,6 +6,7 @@
 #include "perf/stream.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 /* A receiver has this long, in a call that finds nothing, to give memory back. */
@@ -22,6 +23,21 @@ static uint64_t burst_count(const struct run *run)
     return (run->options->bytes + size - 1) / size;
 }
 
+/* Through a loan that is filled, if the variant says so. */
+static void put(struct run *run, struct rill_end *end, const void *message, size_t size)
+{
+    rill_buffer *buffer;
+    void *bytes;
+    if (strcmp(run->contestant->variant, "loan") != 0) {
+        rill_end_put(run, end, message, size);
+        return;
+    }
+    check(run, "rill_buffer_loan", rill_buffer_loan(end->sender, size, NULL, &buffer));
+    check(run, "rill_buffer_data_mutable", rill_buffer_data_mutable(buffer, &bytes));
+    memcpy(bytes, message, size);
+    check(run, "rill_send_buffer", rill_send_buffer(end->sender, &buffer));
+}
+
 /* The meetings: before, measured, queued, measured, silent, measured, after. */
 static void burst_send(struct run *run, struct rill_end *end)
 {
@@ -32,7 +48,7 @@ static void burst_send(struct run *run, struct rill_end *end)
     meet(run);
     for (uint64_t i = 0; i < count; i++) {
         total += sum + stamp_message(message, size, i);
-        rill_end_put(run, end, message, size);
+        put(run, end, message, size);
     }
     atomic_store(&run->board->notes[run->role].sum, total);
     for (int i = 0; i < 4; i++)
@@ -124,8 +140,9 @@ int bench_burst(const struct options *options)
                         sizes[i] ? "a socket queues no more than its buffer" : "messages of 0 bytes never make it");
                 continue;
             }
+            const char *variant = options->variants && options_variant(options, "loan") ? "loan" : "-";
             struct contestant *it =
-                contestant_add(contestants, &contestant_count, "burst", "-", options->transports[t], sizes[i]);
+                contestant_add(contestants, &contestant_count, "burst", variant, options->transports[t], sizes[i]);
             it->open = burst_open;
             it->work = burst_work;
             it->watch = burst_watch;

@@ -4,7 +4,7 @@
  *
  *   loan      lies in the arena of a sender's lane; sending it writes one record and touches nothing of it
  *   received  lies in the arena of the lane that it came through, and goes back over its return stack
- *   private   lies in this process's own memory: on transports without lanes, and where no arena is to be had
+ *   private   lies in this process's own memory: on transports without lanes, where no arena is to be had, and below LOAN_MIN
  *   region    a received one that came as an object of its own
  *
  * Whatever a buffer is, it can be sent through every sender: what is not a loan of just that sender's lane is copied.
@@ -26,6 +26,10 @@
 #define BUFFER_MAGIC UINT32_C(0x72627566)
 #define ALIGNMENT_MOST ((uint64_t)1 << 30)
 #define SECTION_PART_MOST ((uint64_t)1 << 20) /* what lies in no lane travels beside the message's bytes up to this, and as an object of its own above */
+
+/* Smaller ones are copied into the ring: that costs less than to give their memory back in such a way that its pages can go to the system when the
+ * sender falls silent. */
+#define LOAN_MIN ((uint64_t)16 << 10)
 
 struct rill_buffer {
     uint32_t magic;
@@ -113,13 +117,12 @@ static int loan_from_lane(struct rill_endpoint *endpoint, uint64_t size, uint64_
     rill_buffer *made = new_buffer(NULL, size);
     if (!made)
         return RILL_ENOMEM;
-    made->large.size = size ? size : 1;
+    made->large.size = size;
     code = rill_lane_loan(lane, endpoint->socket, alignment, &made->large, &made->data);
     if (code != RILL_OK) {
         free_buffer(made);
         return code;
     }
-    made->large.size = size;
     made->lane = lane;
     rill_lane_reference(lane);
     *buffer = made;
@@ -145,7 +148,8 @@ int rill_buffer_loan(rill_sender *sender, size_t size, const struct rill_buffer_
     if (size > rill_send_largest(endpoint))
         return RILL_EMSGSIZE;
     rill_send_check_process(endpoint);
-    int code = rill_endpoint_transport(endpoint) == RILL_SHM ? loan_from_lane(endpoint, size, alignment, buffer) : RILL_ENOTSUP;
+    bool lane = rill_endpoint_transport(endpoint) == RILL_SHM && size >= LOAN_MIN;
+    int code = lane ? loan_from_lane(endpoint, size, alignment, buffer) : RILL_ENOTSUP;
     if (code != RILL_ENOTSUP)
         return code;
     rill_buffer *made = new_private(size, alignment);
@@ -331,15 +335,13 @@ static int pack_copy_in_lane(struct rill_parcel *parcel, struct rill_lane *lane,
     struct rill_lent *lent = calloc(1, sizeof *lent);
     if (!lent)
         return RILL_ENOMEM;
-    lent->large.size = size ? size : 1;
+    lent->large.size = size;
     int code = rill_lane_loan(lane, parcel->through->socket, RILL_ARENA_ALIGNMENT, &lent->large, &lent->block);
     if (code != RILL_OK) {
         free(lent);
         return code;
     }
-    lent->large.size = size;
-    if (size)
-        memcpy(lent->block, data, (size_t)size);
+    memcpy(lent->block, data, (size_t)size);
     code = describe_in_lane(parcel, lane, &lent->large);
     if (code != RILL_OK) {
         rill_lane_unloan(lane, &lent->large, lent->block);
@@ -407,7 +409,7 @@ static int pack_copy(struct rill_parcel *parcel, const unsigned char *data, uint
         return RILL_ENOTSUP;
     if (size > rill_send_largest(parcel->through))
         return RILL_EMSGSIZE;
-    if (rill_endpoint_transport(parcel->through) != RILL_SHM)
+    if (rill_endpoint_transport(parcel->through) != RILL_SHM || size < LOAN_MIN)
         return pack_outside(parcel, data, size);
     struct rill_lane *lane = parcel->lane;
     int code = lane ? RILL_OK : rill_send_lane(parcel->through, &lane);

@@ -143,7 +143,7 @@ static void loans_cannot_be_taken_away(void *unused)
     rill_receiver *rx = NULL;
     (void)unused;
     open_channel(&tx, &rx);
-    for (size_t size = 100; size <= 4 * MIB; size *= 10) {
+    for (size_t size = 20000; size <= 4 * MIB; size *= 10) {
         void *bytes, *others[20];
         rill_buffer *buffer = loan(tx, size, &bytes), *more[20];
         for (unsigned round = 0; round < 3; round++) {
@@ -169,7 +169,7 @@ static void given_back_twice(void *unused)
     (void)unused;
     open_channel(&tx, &rx);
     for (unsigned i = 0; i < 300; i++) {
-        size_t size = i % 3 ? 5000 : 2 * MIB;
+        size_t size = i % 3 ? 50000 : 2 * MIB;
         void *bytes;
         rill_buffer *buffer = loan(tx, size, &bytes);
         fill(bytes, size, i);
@@ -195,11 +195,11 @@ static void given_back_before_it_was_sent(void *unused)
     for (unsigned i = 0; i < 20; i++) {
         void *bytes, *other;
         struct rill_parcel parcel;
-        rill_buffer *buffer = loan(tx, i % 2 ? 2 * MIB : 100, &bytes);
+        rill_buffer *buffer = loan(tx, i % 2 ? 2 * MIB : 20000, &bytes);
         struct rill_handle handle = {.kind = RILL_HANDLE_BUFFER, .as.buffer = buffer};
         require_ok(rill_parcel_pack(&parcel, &handle, 1, tx->endpoint));
         give_back(tx, bytes);
-        rill_buffer *next = loan(tx, i % 2 ? 2 * MIB : 100, &other);
+        rill_buffer *next = loan(tx, i % 2 ? 2 * MIB : 20000, &other);
         rill_parcel_undo(&parcel);
         fill(other, 100, i);
         require_ok(rill_send_buffer(tx, &buffer)); /* as a copy */
@@ -420,10 +420,10 @@ static void a_million_loans(void *unused)
     require(peak_memory <= peak_alive + peak_alive / 2 + 3 * 8 * MIB);
 }
 
-static size_t small = 200, medium = 100000, large = 5 * MIB;
+static size_t small = 20000, medium = 100000, large = 5 * MIB;
 
 static const struct test tests[] = {
-    {"small loans take no memory but the first", used_again, &small, 0},
+    {"loans of 20,000 bytes take no memory but the first", used_again, &small, 0},
     {"loans of 100,000 bytes take no memory but the first", used_again, &medium, 0},
     {"loans of 5 MiB take no memory but the first", used_again, &large, 0},
     {"what a stream of buffers used goes back to the system when it falls silent", goes_back_in_silence, NULL, 60},

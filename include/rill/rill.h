@@ -409,8 +409,9 @@ RILL_API int rill_handle_close(struct rill_handle *handle);
  *     ...                                          // fill it
  *     rill_send_buffer(tx, &buffer);               // a message of that size is received, and read in place
  *
- * In shared memory a loan lies in memory that only this process and the channel's receiver see; the library touches no byte of it. Where there is none
- * (RILL_SOCKET, RILL_INPROC, or a process with more than some 4,000 lanes that lend) the same calls work on private memory, and copy it where they must. */
+ * In shared memory a loan of 16 KiB or more lies in memory that only this process and the channel's receiver see; the library touches no byte of it. Smaller
+ * ones cost less to copy. They, and all where there is no such memory (RILL_SOCKET, RILL_INPROC, or a process with more than some 4,000 lanes that lend), are
+ * private memory, which is copied where it must. */
 
 struct rill_buffer_options {
     size_t size;      /* sizeof(struct rill_buffer_options) */
