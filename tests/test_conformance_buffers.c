@@ -186,7 +186,7 @@ static void receiver_is_gone(struct world *world)
     require_code(RILL_EBROKEN, rill_send_handles(world->mine.tx[0], NULL, 0, &handle, 1));
     require(handle.as.buffer == buffer);
     if (world->mine.transport == RILL_SHM)
-        require_code(RILL_EBROKEN, rill_buffer_loan(world->mine.tx[0], 1, NULL, &other));
+        require_code(RILL_EBROKEN, rill_buffer_loan(world->mine.tx[0], 50000, NULL, &other));
     close_filled(buffer, 50000, 3);
 }
 
