@@ -99,7 +99,7 @@ static inline void rill_ring_fetch_ahead(const unsigned char *record, uint64_t l
     }
 }
 
-/* The exchange has taken the reader's mark away: put it back, or the next commit would find a free header that nobody reads. */
+/* The exchange has taken the reader's mark away: put it back, so that nobody finds a record here which nobody will read. */
 static inline bool rill_ring_stay_poisoned(struct rill_ring_writer *writer)
 {
     atomic_store_explicit(rill_ring_header(writer->block, writer->position), RILL_HEADER_POISON, memory_order_relaxed);
