@@ -968,6 +968,103 @@ static void one_replaces(void *unused)
     }
 }
 
+struct service {
+    rill_listener *listener;
+    unsigned long accepted;
+};
+
+/* Answers each client before the next; a client that is killed ends its own connection only. */
+static void *serve_until_interrupted(void *argument)
+{
+    struct service *service = argument;
+    struct rill_connection connection;
+    int code;
+    while ((code = rill_listener_accept(service->listener, RILL_FOREVER, &connection)) == RILL_OK) {
+        rill_message *message;
+        while (rill_recv(connection.receiver, &message) == RILL_OK)
+            (void)send_number(connection.sender, take_number(&message) + 1);
+        require_ok(rill_connection_close(&connection));
+        service->accepted++;
+    }
+    require_code(RILL_EINTERRUPTED, code);
+    return NULL;
+}
+
+/* At any instant of connecting, being served, and leaving. */
+static void killed_clients(void *transport)
+{
+    struct service service = {.listener = NULL};
+    struct dice dice = {2026};
+    pthread_t thread;
+    if (THREAD_SANITIZED)
+        skip_test("ThreadSanitizer does not follow a fork among threads");
+    service.listener = listen_over(*(uint32_t *)transport, plain);
+    require(pthread_create(&thread, NULL, serve_until_interrupted, &service) == 0);
+    for (unsigned i = 0; i < rounds(300); i++) {
+        pid_t child = fork_child();
+        if (child == 0) {
+            for (uint64_t n = 0;; n++)
+                ask_and_close(plain, n, n % 3);
+        }
+        int64_t end = rill_clock() + (int64_t)(roll(&dice) % 3000) * MICROSECOND;
+        while (rill_clock() < end)
+            sched_yield();
+        kill_child(child);
+        if (i % 50 == 0)
+            ask_and_close(plain, i, 3);
+    }
+    require_ok(rill_listener_interrupt(service.listener));
+    require(pthread_join(thread, NULL) == 0);
+    require(service.accepted > 6);
+    require_ok(rill_listener_close(&service.listener));
+}
+
+/* Its clients, at any instant, see the end of their channels or the next listener of that name. */
+static void killed_listeners(void *name)
+{
+    enum { CLIENTS_AT_ONCE = 3 };
+    struct board *board = board_make(NULL);
+    struct dice dice = {77};
+    pid_t clients[CLIENTS_AT_ONCE];
+    for (unsigned i = 0; i < CLIENTS_AT_ONCE; i++) {
+        clients[i] = fork_child();
+        if (clients[i] == 0) {
+            while (!flag_raised(board, 0)) {
+                struct rill_connection connection = connected(name);
+                rill_message *message;
+                for (uint64_t n = 0; send_number(connection.sender, n) == RILL_OK && rill_recv(connection.receiver, &message) == RILL_OK; n++)
+                    require_equal(n + 1, take_number(&message));
+                require_ok(rill_connection_close(&connection));
+                atomic_fetch_add(&board->value[0], 1);
+            }
+            _exit(0);
+        }
+    }
+    for (unsigned i = 0; i < rounds(100); i++) {
+        pid_t server = fork_child();
+        if (server == 0) {
+            struct service service = {.listener = listen_at(name)};
+            (void)serve_until_interrupted(&service);
+        }
+        int64_t end = rill_clock() + (int64_t)(roll(&dice) % 5000) * MICROSECOND;
+        while (rill_clock() < end)
+            sched_yield();
+        kill_child(server);
+    }
+    flag_raise(board, 0);
+    struct service service = {.listener = listen_at(name)}; /* those who look for one still find this */
+    for (unsigned i = 0; i < CLIENTS_AT_ONCE; i++) {
+        struct rill_connection connection;
+        int status;
+        while (waitpid(clients[i], &status, WNOHANG) == 0)
+            if (rill_listener_accept(service.listener, rill_clock() + MILLISECOND, &connection) == RILL_OK)
+                require_ok(rill_connection_close(&connection));
+        require_equal(0, status);
+    }
+    require(atomic_load(&board->value[0]) >= CLIENTS_AT_ONCE);
+    require_ok(rill_listener_close(&service.listener));
+}
+
 /* What the listener lacks is told to its caller, and the client is there at the next try. */
 static void shortages(void *unused)
 {
@@ -1125,6 +1222,10 @@ static const struct test tests[] = {
     {"a killed listener leaves a plain name free", killed_listener, plain, 0},
     {"a killed listener's path is replaced", killed_listener, path, 0},
     {"of many who replace a dead path, one does", one_replaces, NULL, 60},
+    {"clients killed at any instant delay nobody and leave nothing, over shared memory", killed_clients, &shm, 60},
+    {"clients killed at any instant delay nobody and leave nothing, over sockets", killed_clients, &stream, 60},
+    {"clients outlast listeners killed at any instant, at a plain name", killed_listeners, plain, 60},
+    {"clients outlast listeners killed at any instant, at a path", killed_listeners, path, 60},
     {"a client outlasts the listener's shortages", shortages, NULL, 60},
     {"a client's shortage leaves nothing behind", shortages_of_the_client, NULL, 60},
     {"a client is not lost for want of descriptors", out_of_descriptors, NULL, 0},

@@ -543,6 +543,7 @@ RILL_API int rill_message_take_region(rill_message *message, size_t index, rill_
  * processes of the same network namespace, and belongs to nobody: any user may serve it first. So ask connection.peer who it is, where that
  * matters. A name with a '/' is a path: a socket file that the folder's and its own permissions guard, also for use between containers that share
  * a folder and no network namespace. It is removed by the close; after a kill it stays, refuses, and is replaced by the next who serves it.
+ * (A relative path is taken from the working directory of the call, the close included.)
  * A name that rill makes up is abstract, random, printable, of letters, digits, ':' and '-', and names the version of rill, so that another version
  * is told at once.
  *
@@ -589,6 +590,7 @@ RILL_API const char *rill_server_name(const rill_server *server);
 
 /* Waits until `deadline` for the client and its first message. On success both are the caller's, the server is closed and *server NULL. The client may have sent
  * and ended long before. Clients that are not let in, say nothing, or garbage, are turned away unseen and do not count.
+ * The client made the channel, so its limits are the client's choice. A listener's channels have the limits that the listener says.
  * On an error the server is still there, to be closed or asked again. One thread at a time; sleeps in the kernel.
  * RILL_ETIMEDOUT      the deadline passed; RILL_EEMPTY with RILL_NOW.
  * RILL_EDISCONNECTED  the client connected, and was closed or died without a message; stays so.
