@@ -73,10 +73,10 @@ rill_message *rill_message_make(uint64_t size)
 
 void rill_message_free(rill_message *message)
 {
-    struct rill_message_cache *cache = rill_message_cache;
     message->magic = 0;
     if (message->attached)
         rill_attachment_free(message->attached);
+    struct rill_message_cache *cache = rill_message_cache; /* only now: a queue that ended with a handle may have freed messages of its own */
     if (!message->small || (!cache && !(cache = make_cache())) || cache->count == CACHE_KEEPS) {
         free(message);
         return;

@@ -250,7 +250,10 @@ static int send_shared(struct rill_endpoint *endpoint, const struct rill_bytes *
 {
     struct rill_lane *lane;
     int code = put(endpoint, parts, count, size, parcel, deadline, &lane);
-    return remember(endpoint, code == RILL_OK ? wake(endpoint, lane) : code);
+    if (code != RILL_OK)
+        return remember(endpoint, code);
+    code = remember(endpoint, wake(endpoint, lane));
+    return parcel ? RILL_OK : code; /* its packet is out: a receiver that is gone by now may have had the handles, and passed them on */
 }
 
 int rill_send_arm_room(struct rill_endpoint *endpoint, struct rill_room *room, uint64_t size)
