@@ -62,7 +62,7 @@ static bool is_kind_in_order(const struct rill_field *field)
     if (item_size(field->kind) && field->size != item_size(field->kind))
         return false;
     if (field->kind == RILL_FIELD_enumeration)
-        return field->type && field->type->form == RILL_FORM_ENUM;
+        return field->type && field->type->form == RILL_FORM_ENUM && field->type->names;
     if (field->kind == RILL_FIELD_nested)
         return field->type && field->type->form != RILL_FORM_ENUM && field->size == field->type->size;
     return !field->type;
@@ -108,10 +108,23 @@ static bool is_shape_allowed(const struct rill_type *type, const struct rill_fie
     return plain && !varies && field->shape != RILL_SHAPE_list;
 }
 
+/* A default has to be a value that could be sent. */
+static bool is_default_in_order(const struct rill_field *field)
+{
+    if (field->shape != RILL_SHAPE_defaulted)
+        return true;
+    const char *text = field->fallback.text;
+    if (field->kind == RILL_FIELD_enumeration)
+        return rill_enum_name_of(field->type, field->fallback.integer) != NULL;
+    if (field->kind == RILL_FIELD_boolean)
+        return field->fallback.integer == 0 || field->fallback.integer == 1;
+    return field->kind != RILL_FIELD_string || !text || rill_cbor_is_utf8((const unsigned char *)text, strlen(text));
+}
+
 static bool is_field_in_order(const struct rill_type *type, const struct rill_field *fields, size_t index)
 {
     const struct rill_field *field = &fields[index];
-    if (!is_name(field->name) || !is_kind_in_order(field) || !is_shape_allowed(type, field))
+    if (!is_name(field->name) || !is_kind_in_order(field) || !is_shape_allowed(type, field) || !is_default_in_order(field))
         return false;
     size_t bytes = member_size(field);
     if (!bytes || field->offset > type->size || bytes > type->size - field->offset)

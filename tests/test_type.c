@@ -417,7 +417,7 @@ static void run_opaque(void *argument)
 
 /* ---------------------------------------------------------------- descriptions that are not in order */
 
-#define REFUSED_COUNT 12
+#define REFUSED_COUNT 13
 
 static void run_bad_types(void *argument)
 {
@@ -447,6 +447,7 @@ static void run_bad_types(void *argument)
     fields[10][1].shape = RILL_SHAPE_array;
     fields[10][1].count = SIZE_MAX / 2;
     types[11].form = RILL_FORM_UNION; /* its first case lies over the number of the case */
+    fields[12][1] = (struct rill_field){"y", RILL_FIELD_enumeration, RILL_SHAPE_defaulted, 8, 4, 1, 0, &color_type, {99, 0, NULL}};
     char memory[16] = {0};
     for (size_t i = 0; i < REFUSED_COUNT; i++) {
         test_note = (long long)i;
