@@ -369,9 +369,9 @@ static bool spin(rill_set *set, int64_t deadline)
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)
         end = deadline;
-    unsigned looks = 0;
+    unsigned looks = 0, checks = (unsigned)(RILL_SPIN_CHECKS / set->active_count) + 1;
     do {
-        for (unsigned i = 0; i < RILL_SPIN_CHECKS; i++, looks++) {
+        for (unsigned i = 0; i < checks; i++, looks++) {
             if (anything_stirs(set)) {
                 rill_spin_learn(&set->spin, true);
                 rill_spin_note(&set->spin, looks);

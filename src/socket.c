@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "stream.h"
 
 #define PIECE_MOST ((uint64_t)128 << 10) /* fits a socket's default buffer */
+#define PACKETS_AT_ONCE 16u
 #define JOIN_MOST ((uint64_t)4 << 10)    /* up to this a copy behind the head costs less than a second run of bytes */
 #define COPY_MOST ((uint64_t)16 << 10)   /* up to this a message is copied to memory of its size; above, it keeps the buffer it came in */
 
@@ -738,18 +740,24 @@ static bool stirs(const void *state)
     return false; /* only the system knows */
 }
 
-static int absorb(void *state)
+/* Up to `most` packets, until they make a message. */
+static int absorb_packets(struct rill_stream *stream, unsigned most)
 {
-    struct rill_stream *stream = state;
     int code = RILL_OK;
-    while (code == RILL_OK && next_message(stream) == RILL_EEMPTY)
+    for (; most && code == RILL_OK && next_message(stream) == RILL_EEMPTY; most--)
         code = receive_packet(stream, RILL_NO_OBJECT, RILL_NOW);
     return code == RILL_EEMPTY ? RILL_OK : code;
 }
 
+static int absorb(void *state)
+{
+    return absorb_packets(state, UINT_MAX);
+}
+
+/* In a set the others have their turn between the pieces of a large message; arming goes on with it. */
 static int arrived(void *state)
 {
-    int code = absorb(state);
+    int code = absorb_packets(state, PACKETS_AT_ONCE);
     return code == RILL_EDISCONNECTED ? RILL_OK : code;
 }
 
@@ -758,7 +766,7 @@ static int arm(void *state)
     struct rill_stream *stream = state;
     if (stream->drained)
         return RILL_OK;
-    int code = absorb(stream);
+    int code = absorb_packets(stream, PACKETS_AT_ONCE);
     if (code == RILL_OK && stream->drained)
         return RILL_OK;
     return code == RILL_OK || code == RILL_EDISCONNECTED ? RILL_EREADY : code;
