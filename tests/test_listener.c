@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -498,6 +499,45 @@ static void function_denies(void *unused)
     require_equal(0, status);
     serve_one(listener, asking_child(plain, 5, 5));
     require_ok(rill_listener_close(&listener));
+}
+
+/* As in another container: a folder is shared, the network and the numbers of processes are not. */
+static void other_namespaces(void *unused)
+{
+    rill_listener *listener = listen_at(path), *named = listen_at(plain);
+    (void)unused;
+    pid_t child = fork_child();
+    if (child == 0) {
+        if (unshare(CLONE_NEWNET | CLONE_NEWPID) != 0)
+            _exit(0);
+        nobody_there(plain);
+        pid_t inner = fork_child();
+        if (inner == 0) {
+            struct rill_connection connection = connected(path);
+            require_equal(0, connection.peer.pid); /* it has no number here */
+            ask(&connection, 8, 300);
+            require_ok(rill_connection_close(&connection));
+            _exit(0);
+        }
+        join_child(inner);
+        _exit(0);
+    }
+    struct rill_connection connection;
+    int code = RILL_ETIMEDOUT, status = 0;
+    pid_t gone = 0;
+    while (code == RILL_ETIMEDOUT && (gone = waitpid(child, &status, WNOHANG)) == 0)
+        code = rill_listener_accept(listener, rill_clock() + MILLISECOND, &connection);
+    if (gone == 0) {
+        require_ok(code);
+        require(connection.peer.pid > 0 && connection.peer.pid != child);
+        answer(&connection);
+        join_child(child);
+    }
+    require_equal(0, status);
+    require_ok(rill_listener_close(&listener));
+    require_ok(rill_listener_close(&named));
+    if (gone)
+        skip_test("no new namespaces");
 }
 
 /* ---------------------------------------------------------------- clients that misbehave */
@@ -1204,6 +1244,7 @@ static const struct test tests[] = {
     {"any user is let in where the option says so, and known", any_user, NULL, 0},
     {"the permissions of a path hold", permissions_of_the_path, NULL, 0},
     {"a function denies whom it likes", function_denies, NULL, 0},
+    {"a path serves across namespaces of network and processes", other_namespaces, NULL, 0},
     {"silent clients delay nobody, and the oldest goes", silent_clients, NULL, 60},
     {"garbage delays nobody and is told", garbage, NULL, 0},
     {"clients that leave are not accepted", clients_that_leave, NULL, 0},

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "../shm/layout.h"
+#include "../src/channel.h"
 #include "../src/greeting.h"
 #include "faults.h"
 
@@ -603,6 +604,33 @@ static void other_handles(void *unused)
     require_ok(rill_server_close(&server));
 }
 
+/* The greeting is right, and the channel in it is not. */
+static void other_channels(void *unused)
+{
+    rill_server *server = serve();
+    (void)unused;
+    for (unsigned i = 0; i < 4; i++) {
+        rill_receiver *rx, *taken;
+        rill_message *message;
+        rill_sender *tx;
+        require_ok(rill_channel(NULL, &tx, &rx));
+        struct rill_page *page = rx->core->page;
+        page->version += i == 0;
+        page->fingerprint ^= i == 1;
+        page->magic ^= i == 2;
+        page->transport += i == 3;
+        struct rill_handle handle = {.kind = RILL_HANDLE_RECEIVER, .as.receiver = rx};
+        int fd = knock(rill_server_name(server));
+        require_ok(rill_greeting_send(fd, RILL_PURPOSE_SERVER, RILL_OK, &handle, 1));
+        require_code(i < 2 ? RILL_EVERSION : RILL_EEMPTY, rill_server_accept(&server, RILL_NOW, &taken, &message));
+        require_code(RILL_EEMPTY, rill_server_accept(&server, RILL_NOW, &taken, &message));
+        close(fd);
+        require_ok(rill_sender_close(&tx));
+    }
+    connect_and_send(rill_server_name(server), RILL_SHM, 8, 2);
+    accept_numbers(&server, 8, 2);
+}
+
 /* ---------------------------------------------------------------- death, shortage */
 
 static void killed_server(void *name)
@@ -768,6 +796,7 @@ static const struct test tests[] = {
     {"a made-up name of another version is told at once", name_of_another_version, NULL, 0},
     {"silence and garbage do not use the server up", garbage, NULL, 0},
     {"other handles than a receiver do not use the server up", other_handles, NULL, 0},
+    {"a channel of another version or layout is told, and does not use the server up", other_channels, NULL, 0},
     {"a killed server leaves a plain name free", killed_server, plain, 0},
     {"a killed server's path is replaced", killed_server, path, 0},
     {"a waiting client finds the next server", served_again, NULL, 0},
