@@ -104,6 +104,7 @@ void rill_inlane_return_locked(struct rill_inlane *lane, uint64_t offset, unsign
 {
     if (size < RILL_RETURN_BYTES_MIN || offset % 8 || atomic_load_explicit(&lane->dropped, memory_order_relaxed))
         return; /* no block of ours is like this: let its owner miss it */
+    (void)rill_return_forget_rest(&lane->returner, offset); /* of another allocation, which may have been larger */
     bool punched = rill_return_wants_punch(&lane->returner, lane->header, size);
     if (punched && rill_return_hold(&lane->returner, offset)) {
         punch(lane, offset, size, false);
