@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# usage: sh scripts/setup.sh [PACKAGE...]
+# usage: sh scripts/setup.sh [PACKAGE|PROGRAM:PACKAGE...]
 #
 # Makes this machine ready to build, test and run rill: installs the programs and libraries that are missing (Debian
 # and its relatives, with apt-get) and fetches the sources of jemalloc. Does nothing, and fast, where all is present.
-# A PACKAGE is needed as well, if there is no program of its name.
+# A PACKAGE is needed as well, if there is no program of its name; PROGRAM:PACKAGE where the names differ.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -29,8 +29,12 @@ libraries='
     glib-2.0:libglib2.0-dev'
 
 for package; do
-    programs="$programs $package:$package"
+    programs="$programs ${package%%:*}:${package#*:}"
 done
+
+# Modules of the system's python3, which the tests skip without.
+modules='
+    cbor2:python3-cbor2'
 
 missing() {
     for pair in $programs; do
@@ -38,6 +42,10 @@ missing() {
     done
     for pair in $libraries; do
         pkg-config --exists "${pair%%:*}" 2>/dev/null || echo "${pair#*:}"
+    done
+    for pair in $modules; do
+        command -v apt-get >/dev/null 2>&1 || break
+        /usr/bin/python3 -c "import ${pair%%:*}" 2>/dev/null || python3 -c "import ${pair%%:*}" 2>/dev/null || echo "${pair#*:}"
     done
 }
 

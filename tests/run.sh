@@ -14,6 +14,7 @@
 #   order     the tests of the order between senders, in their long form
 #   park      the tests of sleeping and waking, in their long form: ten million sleeps
 #   valgrind  the tests of build/ under valgrind
+#   fuzz      libFuzzer and AFL++ on decoding, half a minute each
 #   models    the Spin models of the algorithms
 #
 # Any other PART is a suite of Meson's, such as conformance, header or guest, run in build/.
@@ -24,7 +25,7 @@ cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
 parts=${*:-unit}
-[ "$parts" != --all ] || parts='unit asan tsan clang kill order park valgrind models'
+[ "$parts" != --all ] || parts='unit asan tsan clang kill order park valgrind fuzz models'
 
 passed=0
 failed=0
@@ -132,6 +133,9 @@ run_part() {
     valgrind)
         build build && run valgrind build --setup valgrind
         ;;
+    fuzz)
+        run_script fuzz sh tests/fuzz/run.sh
+        ;;
     models)
         run_script models sh tests/models/run.sh
         ;;
@@ -146,6 +150,7 @@ needed_by() {
     for part; do
         case $part in
         clang | valgrind) echo "$part" ;;
+        fuzz) echo clang afl-fuzz:afl++ ;;
         esac
     done
 }

@@ -338,6 +338,37 @@ static void run_handles(void *argument)
     close_channel(&tx, &rx);
 }
 
+#define MEMORY(F) F(region, shared) F(list, regions, region) F(buffer, frame) F(region, none)
+RILL_STRUCT(memory, MEMORY);
+
+static void run_memory(void *argument)
+{
+    uint32_t *transport = argument;
+    rill_sender *tx;
+    rill_receiver *rx;
+    struct memory memory, copy;
+    void *data;
+    open_channel(*transport, &tx, &rx);
+    require_ok(rill_type_init(&memory_type, &memory));
+    require_ok(rill_region_make_filled(7, 10000, NULL, &memory.shared));
+    require_ok(rill_buffer_loan(tx, 100000, NULL, &memory.frame));
+    require_ok(rill_buffer_data_mutable(memory.frame, &data));
+    memset(data, 9, 100000);
+    memory.regions.items = calloc(2, sizeof(rill_region *));
+    require(memory.regions.items != NULL);
+    memory.regions.count = 2;
+    require_ok(rill_region_clone(memory.shared, &memory.regions.items[1]));
+    require_ok(rill_send_as(tx, &memory_type, &memory));
+    require(!memory.frame && memory.shared);
+    require_ok(rill_recv_as(rx, &memory_type, &copy));
+    require(rill_region_equal(copy.shared, memory.shared) == 1 && rill_region_equal(copy.regions.items[1], memory.shared) == 1);
+    require(!copy.regions.items[0] && !copy.none && rill_buffer_size(copy.frame) == 100000);
+    require(((const unsigned char *)rill_buffer_data(copy.frame))[99999] == 9);
+    require_ok(rill_type_free(&memory_type, &memory));
+    require_ok(rill_type_free(&memory_type, &copy));
+    close_channel(&tx, &rx);
+}
+
 /* An error while encoding or sending leaves value, handles and channel as they were. */
 static void run_error_leaves(void *argument)
 {
@@ -460,7 +491,7 @@ static void run_bad_types(void *argument)
     require_code(RILL_EINVAL, rill_type_init(&point_type, NULL));
 }
 
-static uint32_t shm = RILL_SHM, inproc = RILL_INPROC;
+static uint32_t shm = RILL_SHM, inproc = RILL_INPROC, over_socket = RILL_SOCKET;
 
 static const struct test tests[] = {
     {"numbers of every width arrive as they were, at their limits", run_numbers, NULL, 0},
@@ -472,6 +503,9 @@ static const struct test tests[] = {
     {"values are printed in diagnostic notation", run_print, NULL, 0},
     {"handles anywhere in a value arrive with it, over shared memory", run_handles, &shm, 0},
     {"handles anywhere in a value arrive with it, in one process", run_handles, &inproc, 0},
+    {"handles anywhere in a value arrive with it, over a socket", run_handles, &over_socket, 0},
+    {"regions and buffers travel in values, over shared memory", run_memory, &shm, 0},
+    {"regions and buffers travel in values, in one process", run_memory, &inproc, 0},
     {"a value that cannot be encoded or sent keeps its handles, and the channel works on", run_error_leaves, NULL, 0},
     {"a message can be asked for its type, tried, and passed on unread", run_opaque, NULL, 0},
     {"a description that is not in order is refused", run_bad_types, NULL, 0},
