@@ -26,13 +26,13 @@ double rill_cbor_number(uint32_t info, uint64_t bits)
     return number;
 }
 
-/* The bytes of the character at `text`, of which `size` are there; 0: none can be like this. */
+/* The bytes of the character at `text`, no ASCII, of which `size` are there; 0: none can be like this. */
 static size_t character_size(const unsigned char *text, size_t size)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = text[0] < 0x80 ? 1 : text[0] >> 5 == 6 ? 2 : text[0] >> 4 == 14 ? 3 : text[0] >> 3 == 30 ? 4 : 0;
-    if (length <= 1 || length > size)
-        return length > size ? 0 : length;
+    size_t length = text[0] >> 5 == 6 ? 2 : text[0] >> 4 == 14 ? 3 : text[0] >> 3 == 30 ? 4 : 0;
+    if (length == 0 || length > size)
+        return 0;
     uint32_t character = text[0] & (0x7fu >> length);
     for (size_t i = 1; i < length; i++) {
         if (text[i] >> 6 != 2)
@@ -55,7 +55,7 @@ bool rill_cbor_is_utf8(const unsigned char *text, size_t size)
                 continue;
             }
         }
-        size_t length = character_size(text + at, size - at);
+        size_t length = text[at] < 0x80 ? 1 : character_size(text + at, size - at);
         if (!length)
             return false;
         at += length;
