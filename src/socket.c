@@ -700,6 +700,12 @@ static int receive_packet(struct rill_stream *stream, rill_object event, int64_t
     return deal_with_packet(stream);
 }
 
+/* Has `next` anything to say? */
+static bool has_next(const struct rill_stream *stream)
+{
+    return stream->ready || stream->faults || stream->disconnected;
+}
+
 static int next_message(void *state)
 {
     struct rill_stream *stream = state;
@@ -744,7 +750,7 @@ static bool stirs(const void *state)
 static int absorb_packets(struct rill_stream *stream, unsigned most)
 {
     int code = RILL_OK;
-    for (; most && code == RILL_OK && next_message(stream) == RILL_EEMPTY; most--)
+    for (; most && code == RILL_OK && !has_next(stream); most--)
         code = receive_packet(stream, RILL_NO_OBJECT, RILL_NOW);
     return code == RILL_EEMPTY ? RILL_OK : code;
 }
