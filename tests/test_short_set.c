@@ -185,6 +185,7 @@ static bool tell_with(void (*tell)(void), size_t shortage, unsigned long n, bool
         tell();
         bool fired = faults_fired() > 0;
         faults_end();
+        (void)rill_trim();
         require_equal(descriptors, count_descriptors());
         require_equal(0, count_shared_mappings());
         _exit(fired ? 0 : NOT_FIRED);
