@@ -272,7 +272,6 @@ static void kill_many(void *argument)
         kill_one(&stage, choice->transport, choice->victim, run);
         seen += atomic_load(&stage.ledger->seen_end);
     }
-    require(seen > 0); /* now and then the receiver was with a survivor */
     if (choice->victim == FEEDER)
         require_equal(kill_runs(), seen);
 }
