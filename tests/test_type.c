@@ -4,9 +4,10 @@
 
 #include <float.h>
 #include <math.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
-#include <cbor.h>
+#include <rill/value.h>
 
 #include "types.h"
 
@@ -446,6 +447,97 @@ static void run_opaque(void *argument)
     close_channel(&second_tx, &second_rx);
 }
 
+/* ---------------------------------------------------------------- several threads, and a sender that goes on writing */
+
+struct racers {
+    pthread_barrier_t start;
+    const struct rill_type *type;
+    _Atomic uint64_t fingerprints;
+};
+
+static void *use_first(void *argument)
+{
+    struct racers *racers = argument;
+    (void)pthread_barrier_wait(&racers->start);
+    atomic_fetch_add(&racers->fingerprints, rill_type_fingerprint(racers->type));
+    return NULL;
+}
+
+static void run_first_use(void *argument)
+{
+    (void)argument;
+    struct racers racers = {.type = &everything_type};
+    uint64_t fingerprint = rill_type_fingerprint(&everything_type);
+    for (size_t i = 0; i < rounds(200); i++) {
+        pthread_t threads[4];
+        require_ok(rill_type_forget(&everything_type));
+        require(pthread_barrier_init(&racers.start, NULL, COUNT_OF(threads)) == 0);
+        atomic_store(&racers.fingerprints, 0);
+        for (size_t k = 0; k < COUNT_OF(threads); k++)
+            require(pthread_create(&threads[k], NULL, use_first, &racers) == 0);
+        for (size_t k = 0; k < COUNT_OF(threads); k++)
+            require(pthread_join(threads[k], NULL) == 0);
+        require(atomic_load(&racers.fingerprints) == fingerprint * COUNT_OF(threads));
+        require(pthread_barrier_destroy(&racers.start) == 0);
+    }
+}
+
+struct writer {
+    unsigned char *bytes;
+    size_t size;
+    _Atomic bool stop;
+};
+
+/* Changes a byte for a moment, again and again. */
+static void *go_on_writing(void *argument)
+{
+    struct writer *writer = argument;
+    struct dice dice = {.state = 9};
+    while (!atomic_load_explicit(&writer->stop, memory_order_relaxed)) {
+        volatile unsigned char *byte = writer->bytes + roll_between(&dice, 0, writer->size - 1);
+        unsigned char before = *byte;
+        *byte = (unsigned char)roll(&dice);
+        *byte = before;
+    }
+    return NULL;
+}
+
+/* The lane is this process's own, so it can do here what a sender that means harm does in its process. */
+static void run_changing(void *argument)
+{
+    (void)argument;
+    static struct everything value, copy;
+    struct writer writer = {0};
+    rill_sender *tx;
+    rill_receiver *rx;
+    rill_message *message;
+    cbor_item_t *tree;
+    pthread_t thread;
+    if (THREAD_SANITIZED)
+        skip_test("it races on purpose");
+    fill_everything(&value);
+    open_channel(RILL_SHM, &tx, &rx);
+    require_ok(rill_send_as(tx, &everything_type, &value));
+    require_ok(rill_recv(rx, &message));
+    writer.bytes = (unsigned char *)(uintptr_t)rill_message_data(message);
+    writer.size = rill_message_size(message);
+    require(pthread_create(&thread, NULL, go_on_writing, &writer) == 0);
+    for (size_t i = 0; i < rounds(20000); i++) {
+        int code = rill_message_as(message, &everything_type, NULL, &copy);
+        require(code == RILL_OK || code == RILL_ETYPE || code == RILL_EDECODE);
+        require_ok(rill_type_free(&everything_type, &copy));
+        if (rill_message_value(message, NULL, &tree) == RILL_OK)
+            cbor_decref(&tree);
+    }
+    atomic_store(&writer.stop, true);
+    require(pthread_join(thread, NULL) == 0);
+    require_ok(rill_message_as(message, &everything_type, NULL, &copy));
+    require_same(&everything_type, &value, &copy);
+    require_ok(rill_type_free(&everything_type, &copy));
+    require_ok(rill_message_close(&message));
+    close_channel(&tx, &rx);
+}
+
 /* ---------------------------------------------------------------- descriptions that are not in order */
 
 #define REFUSED_COUNT 13
@@ -508,6 +600,8 @@ static const struct test tests[] = {
     {"regions and buffers travel in values, in one process", run_memory, &inproc, 0},
     {"a value that cannot be encoded or sent keeps its handles, and the channel works on", run_error_leaves, NULL, 0},
     {"a message can be asked for its type, tried, and passed on unread", run_opaque, NULL, 0},
+    {"threads that use a type for the first time at once agree on it", run_first_use, NULL, 0},
+    {"a message that its sender changes while it is decoded does no harm", run_changing, NULL, 60},
     {"a description that is not in order is refused", run_bad_types, NULL, 0},
 };
 
