@@ -210,6 +210,54 @@ static void run_hand_made(void *argument)
     }
 }
 
+/* ---------------------------------------------------------------- handles that a message claims to have */
+
+#define TWO(F) F(sender, a) F(sender, b)
+RILL_STRUCT(two, TWO);
+
+#define ENVELOPE_TWO "da72696c20836374776f00a2"
+
+static const struct {
+    const char *hex;
+    int code;
+} claims[] = {
+    {ENVELOPE_TWO "6161da72696c0100" "6162da72696c0101", RILL_OK},
+    {ENVELOPE_TWO "6161da72696c0101" "6162da72696c0100", RILL_OK},
+    {ENVELOPE_TWO "6161da72696c0100" "6162f6", RILL_OK},
+    {ENVELOPE_TWO "6161da72696c0100" "6162da72696c0100", RILL_EDECODE},               /* twice */
+    {ENVELOPE_TWO "6161da72696c0100" "6162da72696c0102", RILL_EDECODE},               /* of another kind in the message */
+    {ENVELOPE_TWO "6161da72696c0100" "6162da72696c0103", RILL_EDECODE},               /* not there */
+    {ENVELOPE_TWO "6161da72696c0100" "6162da72696c011bffffffffffffffff", RILL_EDECODE},
+    {ENVELOPE_TWO "6161da72696c0100" "6162da72696c0201", RILL_ETYPE},                 /* of another kind by its tag */
+    {ENVELOPE_TWO "6161da72696c0100" "616201", RILL_ETYPE},
+};
+
+static void run_claims(void *argument)
+{
+    (void)argument;
+    rill_sender *tx, *taken;
+    rill_receiver *rx;
+    rill_message *message;
+    unsigned char bytes[128];
+    struct two two;
+    open_channel(&tx, &rx);
+    struct rill_handle handles[] = {{.kind = RILL_HANDLE_SENDER, .as.sender = tx}, {.kind = RILL_HANDLE_SENDER, .as.sender = tx}, {.kind = RILL_HANDLE_DESCRIPTOR}};
+    for (size_t i = 0; i < COUNT_OF(claims); i++) {
+        test_note = (long long)i;
+        require_ok(rill_send_handles(tx, bytes, from_hex(claims[i].hex, bytes), handles, 3));
+        require_ok(rill_recv(rx, &message));
+        require_code(claims[i].code, rill_message_as(message, &two_type, NULL, &two));
+        require(!two.a == (claims[i].code != RILL_OK));
+        require_ok(rill_type_free(&two_type, &two));
+        if (claims[i].code != RILL_OK) { /* nothing was taken */
+            require_ok(rill_message_take_sender(message, 0, &taken));
+            require_ok(rill_sender_close(&taken));
+        }
+        require_ok(rill_message_close(&message));
+    }
+    close_channel(&tx, &rx);
+}
+
 /* ---------------------------------------------------------------- limits */
 
 #define TREE(F) F(list, children, nested, tree)
@@ -312,6 +360,7 @@ static const struct test tests[] = {
     {"what is not compatible is refused, and the message is still there", run_incompatible, NULL, 0},
     {"plain structs that differ are refused, also inside of others", run_plain, NULL, 0},
     {"what other languages write is accepted if it is of the type", run_hand_made, NULL, 0},
+    {"handles that stand twice, or are not there, are refused, and none is taken", run_claims, NULL, 0},
     {"depth, items and memory have limits", run_limits, NULL, 0},
     {"a typed message is a value for whoever does not know its type", run_as_value, NULL, 0},
     {"senders of different types on one channel are told apart", run_many_senders, NULL, 0},
