@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Handles in shared-memory mode: which way their objects take, and what becomes of them when something fails on the way. */
-#include "support.h"
+#include "pair.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,24 +13,6 @@
 #include "src/carry.h"
 #include "src/channel.h"
 #include "src/inbox.h"
-
-struct pair {
-    rill_sender *tx;
-    rill_receiver *rx;
-};
-
-static struct pair open_pair(void)
-{
-    struct pair made;
-    require_ok(rill_channel(NULL, &made.tx, &made.rx));
-    return made;
-}
-
-static void close_pair(struct pair *pair)
-{
-    require_ok(rill_sender_close(&pair->tx));
-    require_ok(rill_receiver_close(&pair->rx));
-}
 
 /* Files that can be told apart. */
 static int numbered_file(unsigned number)

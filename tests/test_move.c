@@ -1,29 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Receivers that move in shared-memory mode: what stays behind, what goes along, and what a mover may claim. */
-#include "support.h"
+#include "pair.h"
 
 #include "src/channel.h"
 #include "src/handle.h"
 #include "src/inbox.h"
-
-/* Sends the receiver to a child over a channel of its own, and lets the child run `body` on it. */
-struct pair {
-    rill_sender *tx;
-    rill_receiver *rx;
-};
-
-static struct pair open_pair(void)
-{
-    struct pair made;
-    require_ok(rill_channel(NULL, &made.tx, &made.rx));
-    return made;
-}
-
-static void close_pair(struct pair *pair)
-{
-    require_ok(rill_sender_close(&pair->tx));
-    require_ok(rill_receiver_close(&pair->rx));
-}
 
 static int move(rill_sender *tx, rill_receiver **rx)
 {

@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Channels that live for one answer: what they leave, what is used again, and what must not be. */
-#include "support.h"
+#include "pair.h"
 
 #include <sys/resource.h>
 
 #include "src/channel.h"
 #include "src/inbox.h"
 #include "src/reuse.h"
-
-struct pair {
-    rill_sender *tx;
-    rill_receiver *rx;
-};
-
-static struct pair open_pair(void)
-{
-    struct pair made;
-    require_ok(rill_channel(NULL, &made.tx, &made.rx));
-    return made;
-}
-
-static void close_pair(struct pair *pair)
-{
-    require_ok(rill_sender_close(&pair->tx));
-    require_ok(rill_receiver_close(&pair->rx));
-}
 
 static int send_sender(rill_sender *through, rill_sender *tx, uint64_t number)
 {
