@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handles that a started program inherits. They are packed as for a message, but nothing carries them: the program keeps the objects under the numbers that they
- * have here, and reads the rest from a memory object, whose number stands in the environment:
+ * Handles that a started program inherits. They are packed as for a message, but nothing carries them: the program keeps the objects under the
+ * numbers that they have here, and reads the rest from a memory object, whose number stands in the environment:
  *
  *     RILL_INHERITED=NUMBER      memory: struct inheritance | struct inherited_object for each object | section (handle.h)
  */
@@ -199,6 +199,7 @@ static void give_back(const unsigned char *list, uint32_t listed, const rill_obj
 
 static int adopt(const struct inheritance *head, const unsigned char *list, struct rill_attachment **attachment)
 {
+    const unsigned char *section = list + head->objects * sizeof(struct inherited_object);
     rill_object *objects = malloc((head->objects ? head->objects : 1) * sizeof *objects);
     uint32_t count = 0;
     int code = objects ? RILL_OK : RILL_ENOMEM;
@@ -207,7 +208,7 @@ static int adopt(const struct inheritance *head, const unsigned char *list, stru
         count += code == RILL_OK;
     }
     if (code == RILL_OK)
-        code = rill_attachment_make(list + head->objects * sizeof(struct inherited_object), head->section, objects, count, head->handles, NULL, attachment);
+        code = rill_attachment_make(section, head->section, objects, count, head->handles, NULL, attachment);
     if (code != RILL_OK)
         give_back(list, head->objects, objects, count);
     for (uint32_t i = 0; i < count && code == RILL_OK; i++)

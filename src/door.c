@@ -124,8 +124,8 @@ static int deal_with(struct rill_door *door, uint64_t word, struct rill_visit *v
     return guest ? hear(door, guest, visit) : code;
 }
 
-/* One round: deals with what is ready, each member once, up to the first greeting. So nobody is passed over for those who say much; what is left over is
- * told again. RILL_EEMPTY: nothing was ready. RILL_EAGAIN: nothing came of it. */
+/* One round: deals with what is ready, each member once, up to the first greeting. So nobody is passed over for those who say much; what is left over
+ * is told again. RILL_EEMPTY: nothing was ready. RILL_EAGAIN: nothing came of it. */
 static int look(struct rill_door *door, struct rill_visit *visit)
 {
     uint64_t words[RILL_POLL_MOST];
@@ -250,7 +250,8 @@ static struct rill_door *new_door(uint32_t purpose, const struct rill_admission 
     return made;
 }
 
-int rill_door_open(const char *name, uint32_t purpose, unsigned queue, uint32_t mode, const struct rill_admission *admission, struct rill_door **door)
+int rill_door_open(const char *name, uint32_t purpose, unsigned queue, uint32_t mode, const struct rill_admission *admission,
+                   struct rill_door **door)
 {
     int code = check_rules(mode, admission);
     if (code == RILL_OK)

@@ -2,8 +2,8 @@
 /*
  * A name that is served, and the guests: those who have connected and whose greeting has not come yet. What servers and listeners have in common.
  *
- * Nobody is waited for alone: one poller watches the point and all guests. A guest costs a descriptor, so there are RILL_GUESTS_MOST; who has been silent for
- * longest goes when another comes. A door belongs to one thread at a time.
+ * Nobody is waited for alone: one poller watches the point and all guests. A guest costs a descriptor, so there are RILL_GUESTS_MOST; who has been
+ * silent for longest goes when another comes. A door belongs to one thread at a time.
  */
 #ifndef RILL_DOOR_H
 #define RILL_DOOR_H
@@ -55,11 +55,12 @@ struct rill_visit {
 };
 
 /* `name` may be NULL. `queue`: see rill_port_serve. RILL_EINVAL: options out of range. */
-int rill_door_open(const char *name, uint32_t purpose, unsigned queue, uint32_t mode, const struct rill_admission *admission, struct rill_door **door);
+int rill_door_open(const char *name, uint32_t purpose, unsigned queue, uint32_t mode, const struct rill_admission *admission,
+                   struct rill_door **door);
 void rill_door_close(struct rill_door *door);
 
 /* The next guest whose greeting has come and is right. It stays a guest until it is dismissed, or kept because it cannot be served now.
- * RILL_EEMPTY (RILL_NOW), RILL_ETIMEDOUT, RILL_EINTERRUPTED; RILL_EVERSION: one was turned away; RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM: nothing is lost. */
+ * RILL_EEMPTY (RILL_NOW), RILL_ETIMEDOUT, RILL_EINTERRUPTED; RILL_EVERSION: one was turned away. Others: nothing is lost. */
 int rill_door_next(struct rill_door *door, int64_t deadline, struct rill_visit *visit);
 
 /* Closes the connection; with an answer other than RILL_OK the client is told. */

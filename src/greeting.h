@@ -37,12 +37,13 @@ struct rill_greeting {
     uint64_t section; /* bytes of the handles' descriptions, which follow */
 };
 
-/* Sends a greeting without waiting. What moves among the handles is gone on success. RILL_EBROKEN: the other side is gone. */
-int rill_greeting_send_parcel(rill_object end, uint32_t purpose, int answer, const struct rill_parcel *parcel); /* for which the caller does the rest */
+/* Sends a greeting without waiting. What moves among the handles is gone on success; of a parcel the caller does that. RILL_EBROKEN: the other side is
+ * gone. */
+int rill_greeting_send_parcel(rill_object end, uint32_t purpose, int answer, const struct rill_parcel *parcel);
 int rill_greeting_send(rill_object end, uint32_t purpose, int answer, struct rill_handle *handles, size_t count);
 
-/* Looks at the greeting that comes until `deadline`; it stays in the connection, so that an error of this process's (RILL_ENOMEM, RILL_ENOFD) loses nothing: closing
- * the connection throws it away. *attachment (NULL if it brings no handles) is the caller's.
+/* Looks at the greeting that comes until `deadline`; it stays in the connection, so that an error of this process's (RILL_ENOMEM, RILL_ENOFD) loses
+ * nothing: closing the connection throws it away. *attachment (NULL if it brings no handles) is the caller's.
  * RILL_EEMPTY, RILL_ETIMEDOUT; RILL_EDISCONNECTED, RILL_EBROKEN: the other side left; RILL_EVERSION; RILL_EPEER: no greeting. */
 int rill_greeting_receive(rill_object end, int64_t deadline, struct rill_greeting *greeting, struct rill_attachment **attachment);
 

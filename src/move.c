@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How receivers travel: the socket, the control page, the name under which this process receives, and what the transport holds of the queue (source.h).
+ * How receivers travel: the socket, the control page, the name under which this process receives, and what the transport holds of the queue
+ * (source.h).
  *
  * The name goes along and stays in the page, so there is no moment at which a third process could claim the queue; a message that is lost with
- * its sender leaves a name that nobody has, and a channel that nobody can receive on, which is what it is. Whoever opens it exchanges the name for a new one: of
- * two processes that share the message over a fork, one finds the name that came.
+ * its sender leaves a name that nobody has, and a channel that nobody can receive on, which is what it is. Whoever opens it exchanges the name for a
+ * new one: of two processes that share the message over a fork, one finds the name that came.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -237,8 +238,8 @@ static void drop_receiver(struct rill_traveller *traveller)
 {
     struct receiver_description description;
     struct rill_core *core;
-    if (traveller->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed) || read_description(traveller, &description) != RILL_OK ||
-        rill_core_open(traveller->objects[1], &core) != RILL_OK)
+    bool inherited = traveller->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    if (inherited || read_description(traveller, &description) != RILL_OK || rill_core_open(traveller->objects[1], &core) != RILL_OK)
         return;
     if (atomic_load_explicit(&core->page->reader, memory_order_acquire) == description.reader)
         atomic_store_explicit(&core->page->closed, 1, memory_order_release);

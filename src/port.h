@@ -162,8 +162,8 @@ bool rill_port_is_open(rill_object object);
 /* Is the other side gone for good? One system call, does not block. */
 bool rill_port_peer_gone(rill_object end);
 
-/* Sleeps until the end has a packet or has ended (a poller: until it has something to tell), the event is signalled (RILL_EINTERRUPTED), or the deadline
- * (RILL_ETIMEDOUT). Success may be spurious. */
+/* Sleeps until the end has a packet or has ended (a poller: until it has something to tell), the event is signalled (RILL_EINTERRUPTED), or the
+ * deadline (RILL_ETIMEDOUT). Success may be spurious. */
 int rill_port_wait_to_receive(rill_object end, rill_object event, int64_t deadline);
 
 /* ---- meeting: names under which processes that share nothing find each other ----
@@ -195,8 +195,8 @@ void rill_port_search_start(struct rill_search *search, const char *name, int64_
 void rill_port_search_end(struct rill_search *search);
 
 /* Connects to the name; called again, it waits a little and goes on. RILL_NOW: one try.
- * RILL_ENOSERVER: nobody served it up to the deadline. RILL_EDENIED: the path's permissions. RILL_EUSED: the queue at the point is full (and `patient` is not set:
- * else it waits for room, and says RILL_ETIMEDOUT). */
+ * RILL_ENOSERVER: nobody served it up to the deadline. RILL_EDENIED: the path's permissions. RILL_EUSED: the queue at the point is full; if `patient`,
+ * it waits for room instead, and says RILL_ETIMEDOUT. */
 int rill_port_search_connect(struct rill_search *search, bool patient, rill_object *end);
 
 /* Who is on the other side: of an accepted end who connected, of a connected one who serves. From the system, not from the peer. */

@@ -98,8 +98,8 @@ static int listen_at(int fd, unsigned queue)
 }
 
 /* Whoever finds a dead path and replaces it, or makes one that does not listen yet, holds a lock on the folder: else two could replace each
- * other. It is the system's, leaves no file, and works between containers. It is held for microseconds; a holder that was stopped, or holds it on purpose, costs
- * a second and an error. */
+ * other. It is the system's, leaves no file, and works between containers. It is held for microseconds; a holder that was stopped, or holds it on
+ * purpose, costs a second and an error. */
 static int lock_folder(const char *folder, int *lock)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -153,8 +153,8 @@ static void identify_path(const char *path, struct rill_identity *place)
         *place = (struct rill_identity){{(uint64_t)status.st_dev, (uint64_t)status.st_ino}};
 }
 
-/* The permissions are narrow enough from the first moment: bind takes them from the socket, less the umask. Set once more behind listen, they are exact, and
- * tell those who watch the folder that somebody listens. */
+/* The permissions are narrow enough from the first moment: bind takes them from the socket, less the umask. Set once more behind listen, they are
+ * exact, and tell those who watch the folder that somebody listens. */
 static int serve_path(int fd, const struct address *address, unsigned queue, uint32_t mode, struct rill_identity *place)
 {
     const char *path = address->socket.sun_path;
@@ -249,8 +249,8 @@ uint32_t rill_port_user(void)
 }
 
 /* ---- searching ----
- * The system tells nobody that an abstract name has come to be, so it is tried again: after a millisecond at first, then more and more seldom. For a path it is
- * the folder that tells; the tries go on, though more seldom, because there are file systems that tell nothing. */
+ * The system tells nobody that an abstract name has come to be, so it is tried again: after a millisecond at first, then more and more seldom. For a
+ * path it is the folder that tells; the tries go on, though more seldom, because there are file systems that tell nothing. */
 
 #define NAP_FIRST MILLISECOND
 #define NAP_MOST (50 * MILLISECOND)

@@ -427,7 +427,7 @@ static const struct conformance_case cases[] = {
     {"a child makes channels of its own", child_makes_channels, ON_PROCESSES, AT_FORKED, 0},
     {"a child that closes a message takes its handles from nobody", child_closes_handles, ON_PROCESSES, AT_FORKED, 0},
     {"of two processes that have a message, one takes the receiver in it", one_takes_the_receiver, ON_PROCESSES, AT_FORKED, 0},
-    {"a receiver that a child has received on and let go is not taken up by a copy that knows less", one_receives_on_the_new_receiver, ON_PROCESSES, AT_FORKED, 0},
+    {"a receiver that a child let go is not taken up by a copy that knows less", one_receives_on_the_new_receiver, ON_PROCESSES, AT_FORKED, 0},
     {"a process whose threads send forks children that send", fork_among_threads, ON_PROCESSES, AT_FORKED, 60},
 };
 

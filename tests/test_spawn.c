@@ -83,7 +83,8 @@ static struct rill_handle inherited(size_t index, uint32_t kind)
 static int run_kinds(void)
 {
     struct rill_handle out = inherited(0, RILL_HANDLE_SENDER), end = inherited(1, RILL_HANDLE_DESCRIPTOR), region = inherited(2, RILL_HANDLE_REGION);
-    struct rill_handle other = inherited(3, RILL_HANDLE_SENDER), input = inherited(4, RILL_HANDLE_DESCRIPTOR), again = inherited(5, RILL_HANDLE_DESCRIPTOR);
+    struct rill_handle other = inherited(3, RILL_HANDLE_SENDER);
+    struct rill_handle input = inherited(4, RILL_HANDLE_DESCRIPTOR), again = inherited(5, RILL_HANDLE_DESCRIPTOR);
     require(write(end.as.descriptor, "pipe", 4) == 4);
     require(end.as.descriptor != again.as.descriptor && input.as.descriptor > 2);
     require_ok(rill_handle_close(&input));

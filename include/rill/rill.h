@@ -56,8 +56,9 @@
  *
  * Fork: a child may use a sender that it inherited, at once, also if the parent has many threads. It may use an inherited receiver if
  * the parent lets go of it: see rill_receiver_close and rill_receiver_release. If both receive, the first one has the receiver and the other gets
- * RILL_EBUSY; so it is with the receivers in a message that both have, when both take them. To give a receiver to a process that is there already, send it.
- * An end that a child inherited and does not use still counts as an end, as with any descriptor: close it, or the other side will not see the disconnect.
+ * RILL_EBUSY; so it is with the receivers in a message that both have, when both take them. To give a receiver to a process that is there
+ * already, send it. An end that a child inherited and does not use still counts as an end, as with any descriptor: close it, or the other side will
+ * not see the disconnect.
  *
  * Trust: whoever holds a sender can end the channel for all, keep newcomers out, and spoil the order between different
  * senders. It cannot read or change what others send, reorder one sender's messages, or harm the receiver's process.
@@ -547,8 +548,8 @@ RILL_API int rill_message_take_region(rill_message *message, size_t index, rill_
  * A name that rill makes up is abstract, random, printable, of letters, digits, ':' and '-', and names the version of rill, so that another version
  * is told at once.
  *
- * Fork: a child that inherits a server or listener may accept on it too; each connection goes to one of them. The name is served until all have closed it or are
- * dead; the path is removed by the process that made it. */
+ * Fork: a child that inherits a server or listener may accept on it too; each connection goes to one of them. The name is served until all have
+ * closed it or are dead; the path is removed by the process that made it. */
 
 #define RILL_NAME_MOST 100 /* bytes of a name, without the 0 behind it */
 
@@ -564,7 +565,8 @@ enum rill_admit {
     RILL_ADMIT_ANY_USER = 2,
 };
 
-/* Asked about each client that the option above lets in: anything but 0 lets it in. Called by accept, in its thread; it must not use the server or listener. */
+/* Asked about each client that the option above lets in: anything but 0 lets it in. Called by accept, in its thread; it must not use the server or
+ * listener. */
 typedef int rill_admit_function(void *context, const struct rill_peer *peer);
 
 struct rill_server_options {
@@ -576,8 +578,8 @@ struct rill_server_options {
     void *admit_context;    /* its first argument */
 };
 
-/* Serves a name for one client. *server is the caller's. options may be NULL. Any thread; does not block (a path: waits up to a second for others who serve a name in
- * the same folder); makes system calls.
+/* Serves a name for one client. *server is the caller's. options may be NULL. Any thread; does not block (a path: waits up to a second for others who
+ * serve a name in the same folder); makes system calls.
  * RILL_EINVAL     an option out of range, a name that is empty or too long, a path in no folder.
  * RILL_ENAMEUSED  somebody serves the name, or the path is something else than a socket that a dead process left.
  * RILL_EDENIED    the system does not allow the path.
@@ -588,8 +590,8 @@ RILL_API int rill_serve(const struct rill_server_options *options, rill_server *
 /* The name, for an argument or an environment variable. Valid until the server is closed or has accepted. NULL for an argument that is no server. */
 RILL_API const char *rill_server_name(const rill_server *server);
 
-/* Waits until `deadline` for the client and its first message. On success both are the caller's, the server is closed and *server NULL. The client may have sent
- * and ended long before. Clients that are not let in, say nothing, or garbage, are turned away unseen and do not count.
+/* Waits until `deadline` for the client and its first message. On success both are the caller's, the server is closed and *server NULL. The client
+ * may have sent and ended long before. Clients that are not let in, say nothing, or garbage, are turned away unseen and do not count.
  * The client made the channel, so its limits are the client's choice. A listener's channels have the limits that the listener says.
  * On an error the server is still there, to be closed or asked again. One thread at a time; sleeps in the kernel.
  * RILL_ETIMEDOUT      the deadline passed; RILL_EEMPTY with RILL_NOW.
@@ -603,12 +605,12 @@ RILL_API int rill_server_accept(rill_server **server, int64_t deadline, rill_rec
 RILL_API int rill_server_close(rill_server **server);
 
 /* Makes a channel (options as rill_channel) and gives its receiver to the server of that name. *sender is the caller's: it can send at once, and even
- * end, before the server accepts. Nobody serving the name is waited for until `deadline`, with RILL_NOW not at all; a name that rill made up is served from
- * its beginning, and never waited for. (Nothing tells that an abstract name comes to be: it is tried every 1 to 50 ms. A path's folder tells.)
- * Any thread.
+ * end, before the server accepts. Nobody serving the name is waited for until `deadline`, with RILL_NOW not at all; a name that rill made up is
+ * served from its beginning, and never waited for. (Nothing tells that an abstract name comes to be: it is tried every 1 to 50 ms. A path's folder
+ * tells.) Any thread.
  * RILL_ENOSERVER  nobody serves the name: nobody did until the deadline, the server is gone, or it has accepted its client.
- * RILL_EUSED      the server has a client that it has not accepted yet. (One that connects at the very moment in which the server accepts another gets
- *                 a sender, and RILL_EBROKEN from it.)
+ * RILL_EUSED      the server has a client that it has not accepted yet. (One that connects at the very moment in which the server accepts another
+ *                 gets a sender, and RILL_EBROKEN from it.)
  * RILL_EDENIED    the path's permissions, or the server turned this process away at once. (If it looks only later, sending gives RILL_EBROKEN.)
  * RILL_EVERSION   a made-up name of another version or layout of rill. (With a chosen name the server is told, and sending gives RILL_EBROKEN.)
  * RILL_ENOTSUP    RILL_INPROC.
@@ -638,8 +640,8 @@ RILL_API int rill_listen(const char *name, const struct rill_listener_options *o
 /* The name; valid until the listener is closed. NULL for an argument that is no listener. */
 RILL_API const char *rill_listener_name(const rill_listener *listener);
 
-/* Waits until `deadline` for the next client. On success both ends are the caller's (rill_connection_close closes them). Clients that say nothing, or garbage,
- * or are not let in, delay nobody: up to 128 are heard at once, and the one that has been silent longest goes when more come.
+/* Waits until `deadline` for the next client. On success both ends are the caller's (rill_connection_close closes them). Clients that say nothing, or
+ * garbage, or are not let in, delay nobody: up to 128 are heard at once, and the one that has been silent longest goes when more come.
  * One thread at a time (another gets RILL_EBUSY); sleeps in the kernel.
  * RILL_ETIMEDOUT    the deadline passed; RILL_EEMPTY with RILL_NOW.
  * RILL_EINTERRUPTED rill_listener_interrupt was called.
@@ -647,19 +649,19 @@ RILL_API const char *rill_listener_name(const rill_listener *listener);
  * RILL_ENOMEM, RILL_ENOFD, RILL_EINFLIGHT, RILL_ESYSTEM   nothing was lost: the client waits for the next call. */
 RILL_API int rill_listener_accept(rill_listener *listener, int64_t deadline, struct rill_connection *connection);
 
-/* Makes the call that waits on this listener, or the next one that would have to wait, return RILL_EINTERRUPTED; once. Any thread, while the listener is open, but not
- * a signal handler. Returns 0 or RILL_EINVAL. */
+/* Makes the call that waits on this listener, or the next one that would have to wait, return RILL_EINTERRUPTED; once. Any thread, while the listener
+ * is open, but not a signal handler. Returns 0 or RILL_EINVAL. */
 RILL_API int rill_listener_interrupt(rill_listener *listener);
 
-/* A descriptor for poll and the like: readable as long as rill_listener_accept with RILL_NOW has something to do, which need not give a client. It stays the listener's.
- * In the child of a fork ask for it again: RILL_ENOMEM, RILL_ENOFD. */
+/* A descriptor for poll and the like: readable as long as rill_listener_accept with RILL_NOW has something to do, which need not give a client. It
+ * stays the listener's. In the child of a fork ask for it again: RILL_ENOMEM, RILL_ENOFD. */
 RILL_API int rill_listener_descriptor(rill_listener *listener, int *descriptor);
 
-/* Closes a listener: clients that wait are turned away, a path is removed, connections are not touched. Returns 0, or RILL_EINVAL (not a listener). */
+/* Closes a listener: clients that wait are turned away, a path is removed, connections are not touched. Returns 0, or RILL_EINVAL. */
 RILL_API int rill_listener_close(rill_listener **listener);
 
-/* Connects to a listener and waits until it accepts. On success both ends are the caller's. Nobody serving the name, or going away before it accepts, is waited for
- * until `deadline`, as in rill_connect. Any thread; sleeps in the kernel.
+/* Connects to a listener and waits until it accepts. On success both ends are the caller's. Nobody serving the name, or going away before it accepts,
+ * is waited for until `deadline`, as in rill_connect. Any thread; sleeps in the kernel.
  * RILL_ENOSERVER  nobody served the name until the deadline, or it is a made-up one whose listener is gone.
  * RILL_ETIMEDOUT  somebody serves it, and did not accept until the deadline; with RILL_NOW that is all there is to find out.
  * RILL_EDENIED    the listener does not let this process in, or the path's permissions.
@@ -673,11 +675,11 @@ RILL_API int rill_connection_close(struct rill_connection *connection);
 
 /* ---------------------------------------------------------------- handles that a started program inherits */
 
-/* Starts a program (posix_spawn; `path` as for execv, argv and envp as there; envp NULL: this process's environment) that inherits `count` handles, of all
- * kinds that a message can carry to another process: it takes them by index with rill_inherited. What is copied stays the caller's, what moves (a receiver, with
- * its queue and also if it has received already, an opaque handle) is gone on success and the pointer in handles[i] NULL; on an error all are as before.
- * *pid is the new process, to be waited for. It holds what it was given from its start, before it takes it, so the ends of a program that dies at once are closed
- * like any others.
+/* Starts a program (posix_spawn; `path` as for execv, argv and envp as there; envp NULL: this process's environment) that inherits `count` handles,
+ * of all kinds that a message can carry to another process: it takes them by index with rill_inherited. What is copied stays the caller's, what moves
+ * (a receiver, with its queue and also if it has received already, an opaque handle) is gone on success and the pointer in handles[i] NULL; on an
+ * error all are as before. *pid is the new process, to be waited for. It holds what it was given from its start, before it takes it, so the ends of a
+ * program that dies at once are closed like any others.
  * Any thread; may block as posix_spawn does. The environment variable RILL_INHERITED names the memory that describes the handles.
  * RILL_EINVAL      NULL, an unknown kind, something that moves twice, count above 1,000.
  * RILL_EDESCRIPTOR a file descriptor that is not open.
@@ -687,16 +689,16 @@ RILL_API int rill_connection_close(struct rill_connection *connection);
 RILL_API int rill_spawn(const char *path, char *const argv[], char *const envp[], struct rill_handle *handles, size_t count, pid_t *pid);
 
 /* In a program started by rill_spawn: takes the handle number `index`; it is the caller's. Each can be taken once.
- * The first call makes all inherited descriptors close-on-exec. What is never taken stays open until rill_inherited_close or the end of the process, and counts
- * as an end: a sender keeps its channel connected, a receiver keeps it alive.
+ * The first call makes all inherited descriptors close-on-exec. What is never taken stays open until rill_inherited_close or the end of the process,
+ * and counts as an end: a sender keeps its channel connected, a receiver keeps it alive.
  * Any thread; makes system calls.
  * RILL_EINVAL   no such index, or taken already, or the variable is not rill's, or what it names is not in order.
  * RILL_EVERSION the program that started this one has another version or layout of rill.
  * RILL_ENOMEM, RILL_ENOFD   it was not taken: try again. */
 RILL_API int rill_inherited(size_t index, struct rill_handle *handle);
 
-/* Closes what was inherited and not taken; nothing can be taken after it. No other thread may be in rill_inherited. Makes system calls. Returns 0, also if nothing was
- * inherited, or RILL_EVERSION, RILL_ENOMEM, RILL_ENOFD as rill_inherited. */
+/* Closes what was inherited and not taken; nothing can be taken after it. No other thread may be in rill_inherited. Makes system calls. Returns 0,
+ * also if nothing was inherited, or RILL_EVERSION, RILL_ENOMEM, RILL_ENOFD as rill_inherited. */
 RILL_API int rill_inherited_close(void);
 
 /* ---------------------------------------------------------------- waiting on many receivers */
