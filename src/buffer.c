@@ -6,6 +6,7 @@
  *   received  lies in the arena of the lane that it came through, and goes back over its return stack
  *   private   lies in this process's own memory: on transports without lanes, where no arena is to be had, and below LOAN_MIN
  *   region    a received one that came as an object of its own
+ *   pool's    has memory of its own, which goes along through any channel (pool.h)
  *
  * Whatever a buffer is, it can be sent through every sender: what is not a loan of just that sender's lane is copied.
  */
@@ -14,11 +15,13 @@
 
 #include <rill/rill.h>
 
+#include "buffer.h"
 #include "channel.h"
 #include "handle.h"
 #include "inbox.h"
 #include "message.h"
 #include "options.h"
+#include "pool.h"
 #include "process.h"
 #include "queue.h"
 #include "send.h"
@@ -42,7 +45,8 @@ struct rill_buffer {
     struct rill_lane *lane;    /* a loan: referenced, */
     struct rill_inlane *inlane; /* received: referenced, */
     rill_message *memory;      /* private, */
-    rill_region *region;       /* or a region; three of the four are NULL */
+    rill_region *region;       /* a region, */
+    struct rill_share *share;  /* or a pool's; of the five only one is not NULL */
     struct rill_large large;   /* where it lies in the lane */
 };
 
@@ -78,6 +82,8 @@ static void release_memory(rill_buffer *buffer)
         rill_message_free(buffer->memory);
     if (buffer->region)
         (void)rill_region_close(&buffer->region);
+    if (buffer->share)
+        rill_share_release(buffer->share);
     if (buffer->inlane && ours) {
         rill_inlane_return_buffer(buffer->inlane, buffer->large.offset, buffer->data, buffer->large.capacity);
         rill_inlane_release(buffer->inlane);
@@ -171,6 +177,9 @@ int rill_buffer_data_mutable(rill_buffer *buffer, void **data)
         return RILL_EINVAL;
     if (buffer->region)
         return rill_region_data_mutable(buffer->region, data);
+    int code = buffer->share ? rill_share_make_writable(buffer->share) : RILL_OK;
+    if (code != RILL_OK)
+        return code;
     *data = buffer->data;
     return RILL_OK;
 }
@@ -203,6 +212,28 @@ int rill_buffer_close(rill_buffer **buffer)
         return RILL_EINVAL;
     release_memory(closing);
     free_buffer(closing);
+    return RILL_OK;
+}
+
+rill_buffer *rill_buffer_of_share(struct rill_share *share, uint64_t size)
+{
+    rill_buffer *made = new_buffer(share->piece->data, size);
+    if (made)
+        made->share = share;
+    return made;
+}
+
+int rill_buffer_clone(rill_buffer *buffer, rill_buffer **clone)
+{
+    if (!is_buffer(buffer) || !clone)
+        return RILL_EINVAL;
+    if (!buffer->share)
+        return RILL_ENOTSUP;
+    rill_buffer *made = rill_buffer_of_share(buffer->share, buffer->size);
+    if (!made)
+        return RILL_ENOMEM;
+    rill_share_reference(buffer->share);
+    *clone = made;
     return RILL_OK;
 }
 
@@ -275,6 +306,7 @@ enum form {
     FORM_LANE = 1,   /* in the arena of the lane that the message goes through */
     FORM_SECTION = 2, /* its bytes follow the description */
     FORM_OBJECT = 3, /* an object of its own: a region */
+    FORM_POOL = 4, /* memory and token of a pool's buffer */
 };
 
 /* Begins as a region's does. */
@@ -426,13 +458,29 @@ static bool goes_in_place(const rill_buffer *buffer, const struct rill_parcel *p
            (parcel->lane ? parcel->lane : atomic_load_explicit(&through->lane, memory_order_acquire)) == buffer->lane;
 }
 
+/* Nothing is copied, whatever it goes through; it counts in the limit as if it were. */
+static int pack_share(const rill_buffer *buffer, struct rill_parcel *parcel)
+{
+    const struct rill_share *share = buffer->share;
+    struct buffer_description description = {.size = buffer->size, .form = FORM_POOL, .capacity = share->piece->capacity};
+    int code = rill_parcel_describe(parcel, RILL_HANDLE_BUFFER, 2, &description, sizeof description);
+    if (code == RILL_OK)
+        code = rill_parcel_add_object(parcel, share->piece->memory);
+    if (code == RILL_OK)
+        code = rill_parcel_add_object(parcel, share->token);
+    if (code == RILL_OK)
+        parcel->held += buffer->size;
+    return code;
+}
+
 static int pack_buffer(struct rill_handle *handle, struct rill_parcel *parcel)
 {
     rill_buffer *buffer = handle->as.buffer;
     if (!is_buffer(buffer) || buffer->packed)
         return RILL_EINVAL;
     bool in_place = goes_in_place(buffer, parcel);
-    int code = in_place ? describe_in_lane(parcel, buffer->lane, &buffer->large) : pack_copy(parcel, buffer->data, buffer->size);
+    int code = buffer->share ? pack_share(buffer, parcel)
+               : in_place ? describe_in_lane(parcel, buffer->lane, &buffer->large) : pack_copy(parcel, buffer->data, buffer->size);
     if (code != RILL_OK)
         return code;
     buffer->packed = true;
@@ -530,6 +578,24 @@ static int open_object(struct rill_traveller *traveller, const struct buffer_des
     return RILL_OK;
 }
 
+static int open_share(struct rill_traveller *traveller, const struct buffer_description *it, rill_buffer **buffer)
+{
+    struct rill_share *share;
+    if (traveller->object_count != 2 || it->size > it->capacity)
+        return RILL_EPEER;
+    rill_buffer *made = new_buffer(NULL, it->size);
+    int code = made ? rill_share_open(traveller->objects[0], traveller->objects[1], it->capacity, &share) : RILL_ENOMEM;
+    if (code != RILL_OK) {
+        free(made);
+        return code;
+    }
+    traveller->objects[0] = traveller->objects[1] = RILL_NO_OBJECT;
+    made->share = share;
+    made->data = share->piece->data;
+    *buffer = made;
+    return RILL_OK;
+}
+
 static int open_buffer(struct rill_traveller *traveller, struct rill_handle *handle)
 {
     struct buffer_description it;
@@ -543,6 +609,8 @@ static int open_buffer(struct rill_traveller *traveller, struct rill_handle *han
         return open_in_section(traveller, &it, &handle->as.buffer);
     case FORM_OBJECT:
         return open_object(traveller, &it, &handle->as.buffer);
+    case FORM_POOL:
+        return open_share(traveller, &it, &handle->as.buffer);
     default:
         return RILL_EPEER;
     }

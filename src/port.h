@@ -67,7 +67,9 @@ int rill_port_memory_privatise(void *address, uint64_t size);
 
 uint64_t rill_port_memory_total(void); /* bytes of memory in this machine */
 
-/* ---- memory that is shared on purpose: regions ----
+#define RILL_PORT_GRANULE ((uint64_t)4096) /* what such memory is asked for in multiples of */
+
+/* ---- memory that is shared on purpose: regions and the buffers of pools ----
  * `access` is enum rill_access, and kept by the memory itself: whoever opens the object anew is bound by it too. */
 
 /* Memory of `size` bytes (0 is allowed), committed and zero, not sealed yet. */
@@ -87,6 +89,10 @@ int rill_port_share_check(rill_object memory, uint32_t *access, bool *writable);
 int rill_port_share_map(rill_object memory, uint64_t size, bool writable, void **address);
 int rill_port_share_make_writable(void *address, uint64_t size);
 bool rill_port_share_use_huge_pages(void *address, uint64_t size); /* false: the system does not */
+
+/* A watch and the first token of it: rill_port_peer_gone(watch) tells when the last duplicate of the token is closed, in all processes and under way. Whatever
+ * else a holder does with a token, it cannot make that happen sooner. */
+int rill_port_token(rill_object *watch, rill_object *token);
 
 /* Writes to it without a mapping. */
 int rill_port_share_write(rill_object memory, uint64_t offset, const void *data, uint64_t size);

@@ -108,6 +108,17 @@ bool rill_port_share_use_huge_pages(void *address, uint64_t size)
     return agreed;
 }
 
+/* A pipe: the ends of a socket have a shutdown, with which one holder could speak for all. */
+int rill_port_token(rill_object *watch, rill_object *token)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return rill_port_code_of_errno(errno);
+    *watch = ends[0];
+    *token = ends[1];
+    return RILL_OK;
+}
+
 int rill_port_share_write(rill_object memory, uint64_t offset, const void *data, uint64_t size)
 {
     const char *next = data;

@@ -324,7 +324,7 @@ enum rill_handle_kind {
     RILL_HANDLE_DESCRIPTOR = 3, /* a file descriptor: duplicated */
     RILL_HANDLE_REGION = 4,     /* copied */
     RILL_HANDLE_BUFFER = 5,     /* moved */
-    RILL_HANDLE_POOL = 6,       /* copied */
+    RILL_HANDLE_POOL = 6,       /* none: a pool's buffers travel, each as a buffer */
     RILL_HANDLE_OPAQUE = 7,     /* moved: a received handle that was never opened, whatever its kind */
 };
 
@@ -456,6 +456,50 @@ RILL_API int rill_send_buffer_until(rill_sender *sender, rill_buffer **buffer, i
 
 /* rill_message_take for a buffer: readable in place for as long as you like, closed in any order, also after its sender closed or died. */
 RILL_API int rill_message_take_buffer(rill_message *message, size_t index, rill_buffer **buffer);
+
+/* ---------------------------------------------------------------- pools
+ *
+ * A pool lends buffers that belong to no channel: one of them may be sent through any, to several receivers (rill_buffer_clone), and be forwarded by whoever
+ * received it, to the next stage of a pipeline, and never is a byte of it copied. It is sent as RILL_HANDLE_BUFFER, with rill_send_handles, and
+ * received with rill_message_take_buffer; rill_forward passes on a message with such buffers unopened. (rill_send_buffer makes a plain message of
+ * it, which copies.) Its memory is used again when nobody holds it any more.
+ *
+ * Who holds a buffer is counted by the system, also in messages under way: a process that is killed holds nothing any more, and whatever another does
+ * takes nothing away from those who still hold it. What that costs: each send and each receive of a pool's buffer makes some system calls, as
+ * handles do, some microseconds whatever its size; and two descriptors while it is held. What sharing gives away: a holder sees the whole buffer that it
+ * was given, with what was in its memory before, up to its capacity (a page's rounding, and twice its size at most); nothing of other buffers. */
+
+struct rill_pool_options {
+    size_t size;         /* sizeof(struct rill_pool_options) */
+    uint64_t limit;      /* bytes that all of its buffers may take; 0: none */
+    uint32_t access;     /* RILL_ACCESS_SHARED (0): who receives a buffer may write to it; RILL_ACCESS_READ_ONLY: only this process may, and nobody can get around it */
+    uint32_t huge_pages; /* 1: ask for huge pages, as for regions */
+};
+
+/* Makes a pool; it has no memory until the first loan. options may be NULL. RILL_EINVAL, RILL_ENOMEM. */
+RILL_API int rill_pool_make(const struct rill_pool_options *options, rill_pool **pool);
+
+/* Borrows a buffer of `size` bytes (0 is allowed) from a pool, aligned to a page; its bytes are zero or what was there before. It outlives the pool.
+ * Any thread of the process that made the pool; does not block; system calls.
+ * RILL_EFULL     the limit is reached: buffers are in use, here, under way or at receivers.
+ * RILL_ENOTSUP   in the child of a fork: it may use and close what it inherited, and counts as a holder of it until then.
+ * RILL_EINVAL, RILL_ENOMEM, RILL_ENOFD, RILL_ESYSTEM   nothing was lent. */
+RILL_API int rill_pool_loan(rill_pool *pool, size_t size, rill_buffer **buffer);
+
+/* Gives the memory of all free buffers to the system. A pool keeps some for the next loans, else it does so by itself, but only when it is called. *bytes (may
+ * be NULL) is what its buffers take now. RILL_EINVAL, RILL_ENOTSUP as above. */
+RILL_API int rill_pool_trim(rill_pool *pool, uint64_t *bytes);
+
+/* As rill_region_huge_pages, for the buffer made last. */
+RILL_API int rill_pool_huge_pages(const rill_pool *pool);
+
+/* Closes a pool. Its buffers stay with their holders. No other thread may be using it. Returns 0, or RILL_EINVAL (not a pool). */
+RILL_API int rill_pool_close(rill_pool **pool);
+
+/* Gives another holder of the same buffer, to be sent elsewhere: all see the same bytes. Any thread; no system call.
+ * RILL_ENOTSUP   the buffer is not a pool's.
+ * RILL_ENOMEM    nothing was made. */
+RILL_API int rill_buffer_clone(rill_buffer *buffer, rill_buffer **clone);
 
 /* ---------------------------------------------------------------- regions
  *
