@@ -904,7 +904,7 @@ RILL_API int rill_sender_descriptor(rill_sender *sender, int *descriptor);
  * Any thread. Several loops may arm for the senders of one channel; each is told, now and then also when it was another one's turn. */
 RILL_API int rill_sender_arm(rill_sender *sender, size_t size);
 
-/* What rill asks of a loop. Both are called in the loop's thread. examples/ has adapters for epoll, libuv and GLib. */
+/* What rill asks of a loop. Both are called in the loop's thread. tests/examples/ has adapters for epoll, libuv and GLib. */
 struct rill_loop_adapter {
     size_t size; /* sizeof(struct rill_loop_adapter) */
     /* Watches a descriptor: from now on, until it is unwatched, the loop calls ready(context) when it is readable, but not from within this call. *watch is
