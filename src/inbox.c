@@ -1154,6 +1154,13 @@ static bool packets_wait(const struct rill_inbox *inbox)
     return rings != inbox->rings_seen || (rings > 1 && atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst) != inbox->rang_seen);
 }
 
+/* A packet could not be taken for want of descriptors or memory. What waits for its turn may hold just these; if there is but one ring, nothing that is not
+ * here yet can come before it. */
+static bool can_go_on(const struct rill_inbox *inbox, int shortage)
+{
+    return (shortage == RILL_ENOFD || shortage == RILL_ENOMEM) && atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst) <= 1;
+}
+
 /* One look at everything that is not armed: T1 to T3 of order.h. RILL_EEMPTY: nothing. */
 static int look_once(struct rill_inbox *inbox)
 {
@@ -1162,17 +1169,20 @@ static int look_once(struct rill_inbox *inbox)
     inbox->run_left = RUN_MOST;
     bool stirred = packets_wait(inbox); /* T2 */
     bool routine = ++inbox->looks % ABSORB_EVERY == 0;
+    int shortage = RILL_OK;
     if ((stirred || routine) && !inbox->disconnected) {
-        int code = routine ? absorb(inbox) : take_packets(inbox);
-        if (code != RILL_OK && code != RILL_EDISCONNECTED)
-            return code;
+        shortage = routine ? absorb(inbox) : take_packets(inbox);
+        if (shortage == RILL_EDISCONNECTED)
+            shortage = RILL_OK;
+        if (shortage != RILL_OK && !can_go_on(inbox, shortage))
+            return shortage;
     }
     int code = update_lanes(inbox);
     if (code == RILL_OK)
         code = collect(inbox); /* T3 */
     if (code != RILL_OK)
         return code;
-    return inbox->order.count ? RILL_OK : RILL_EEMPTY;
+    return inbox->order.count ? RILL_OK : shortage != RILL_OK ? shortage : RILL_EEMPTY;
 }
 
 /* Is the only thing to deliver an unstamped message? Then those behind it need no look: each precedes whatever another ring can hold. */

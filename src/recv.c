@@ -142,12 +142,18 @@ int rill_receiver_next(rill_receiver *receiver)
     return code == RILL_OK ? receiver->source->next(receiver->state) : code;
 }
 
+/* A shortage met what came last; what came before it may be there, and to receive that may end the shortage. */
+static int next_or(rill_receiver *receiver, int code)
+{
+    return rill_receiver_next(receiver) == RILL_OK ? RILL_OK : code;
+}
+
 /* An empty queue, and no time to wait: the system may know more. */
 static int ask_once(rill_receiver *receiver)
 {
     int code = receiver->source->absorb(receiver->state);
     if (code != RILL_OK && code != RILL_EDISCONNECTED)
-        return code;
+        return next_or(receiver, code);
     return rill_receiver_next(receiver);
 }
 
@@ -187,7 +193,7 @@ static int wait_until(rill_receiver *receiver, int64_t deadline)
         if (code == RILL_EINTERRUPTED && !interrupted(receiver))
             rill_interrupt_clear(&receiver->event); /* left over from an interrupt that was taken meanwhile */
         if (code != RILL_OK && code != RILL_ETIMEDOUT && code != RILL_EINTERRUPTED)
-            return code;
+            return next_or(receiver, code);
     }
 }
 
