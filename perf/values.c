@@ -21,7 +21,8 @@
 #define CODE_BYTES 16
 
 #define RECORD(F) \
-    F(u64, id) F(u32, width) F(u32, height) F(i32, offset) F(i64, time) F(f64, ratio) F(f64, weight) F(boolean, done) F(u16, kind) F(text, code, CODE_BYTES)
+    F(u64, id) F(u32, width) F(u32, height) F(i32, offset) F(i64, time) F(f64, ratio) F(f64, weight) F(boolean, done) F(u16, kind) \
+    F(text, code, CODE_BYTES)
 RILL_STRUCT(record, RECORD);
 
 #define TABLE(F) F(list, records, nested, record)

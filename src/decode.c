@@ -688,7 +688,9 @@ int rill_decode_type(const unsigned char *data, size_t size, struct rill_type_id
         return RILL_ETYPE;
     if (!rill_cbor_read(&at, end, &head) || head.major != RILL_CBOR_ARRAY || head.argument != 3)
         return RILL_ETYPE;
-    if (!rill_cbor_read(&at, end, &head) || head.major != RILL_CBOR_TEXT || head.argument > RILL_TYPE_NAME_MOST || head.argument > (uint64_t)(end - at))
+    if (!rill_cbor_read(&at, end, &head) || head.major != RILL_CBOR_TEXT)
+        return RILL_ETYPE;
+    if (head.argument > RILL_TYPE_NAME_MOST || head.argument > (uint64_t)(end - at))
         return RILL_ETYPE;
     memcpy(type->name, at, (size_t)head.argument);
     at += head.argument;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes back into a typed value. They may lie in memory that their sender can still change: heads are read once (cbor_items.h), contents are copied before
- * they are checked.
+ * Bytes back into a typed value. They may lie in memory that their sender can still change: heads are read once (cbor_items.h), contents are
+ * copied before they are checked.
  */
 #ifndef RILL_DECODE_H
 #define RILL_DECODE_H

@@ -43,9 +43,24 @@ static void ask_for_job(struct ends *ends)
     static uint32_t numbers[] = {0, 24, 65536};
     static unsigned char bytes[] = {0, 255};
     static struct place path[] = {{1, 2, false}, {3, -4, true}};
-    struct job job = {.id = UINT64_MAX, .low = INT64_MIN, .ratio = 0.1, .small = 1.5f, .on = true, .title = (char *)(uintptr_t)"gr\xc3\xbc\xc3\x9f \xf0\x9f\xa6\x80",
-                      .code = "abc", .blob = {bytes, 2}, .hash = {1, 2, 3}, .state = state_done, .numbers = {numbers, 3}, .corner = {1, 2},
-                      .note = {true, (char *)(uintptr_t)"a note"}, .shape = {.which = RILL_CASE(form, side), .as.side = 2.5}, .place = {9, -5, true}, .path = {path, 2}};
+    struct job job = {
+        .id = UINT64_MAX,
+        .low = INT64_MIN,
+        .ratio = 0.1,
+        .small = 1.5f,
+        .on = true,
+        .title = (char *)(uintptr_t)"gr\xc3\xbc\xc3\x9f \xf0\x9f\xa6\x80",
+        .code = "abc",
+        .blob = {bytes, 2},
+        .hash = {1, 2, 3},
+        .state = state_done,
+        .numbers = {numbers, 3},
+        .corner = {1, 2},
+        .note = {true, (char *)(uintptr_t)"a note"},
+        .shape = {.which = RILL_CASE(form, side), .as.side = 2.5},
+        .place = {9, -5, true},
+        .path = {path, 2},
+    };
     require_ok(rill_send_as(ends->to, &job_type, &job));
     require_ok(rill_recv_as(ends->from, &job_type, &job));
     require(job.id == 5 && job.low == -1 && job.ratio >= 2 && job.ratio <= 2 && !job.on && strcmp(job.title, "back") == 0 && !job.code[0]);

@@ -241,7 +241,7 @@ static void run_claims(void *argument)
     unsigned char bytes[128];
     struct two two;
     open_channel(&tx, &rx);
-    struct rill_handle handles[] = {{.kind = RILL_HANDLE_SENDER, .as.sender = tx}, {.kind = RILL_HANDLE_SENDER, .as.sender = tx}, {.kind = RILL_HANDLE_DESCRIPTOR}};
+    struct rill_handle of_tx = {.kind = RILL_HANDLE_SENDER, .as.sender = tx}, handles[] = {of_tx, of_tx, {.kind = RILL_HANDLE_DESCRIPTOR}};
     for (size_t i = 0; i < COUNT_OF(claims); i++) {
         test_note = (long long)i;
         require_ok(rill_send_handles(tx, bytes, from_hex(claims[i].hex, bytes), handles, 3));

@@ -76,7 +76,12 @@ static void make_field(struct universe *all, struct dice *dice, struct rill_type
     if (kind == RILL_FIELD_nested && !nested)
         kind = RILL_FIELD_i64;
     *field = (struct rill_field){
-        .name = field_names[index], .kind = kind, .shape = random_shape(dice, type->form, kind), .count = (size_t)roll_between(dice, 1, 4), .value_offset = 8};
+        .name = field_names[index],
+        .kind = kind,
+        .shape = random_shape(dice, type->form, kind),
+        .count = (size_t)roll_between(dice, 1, 4),
+        .value_offset = 8,
+    };
     field->fallback.integer = 1; /* of every kind */
     field->type = kind == RILL_FIELD_enumeration ? &color_type : nested;
     field->size = nested ? nested->size : item_size(dice, kind);
@@ -128,8 +133,13 @@ static char *random_text(struct dice *dice, size_t most)
     size_t length = 0, wanted = (size_t)roll_between(dice, 0, most);
     char *text = malloc(most + 5);
     require(text != NULL);
-    for (const char *piece; (piece = pieces[roll_between(dice, 0, COUNT_OF(pieces) - 1)]) && length + strlen(piece) <= wanted; length += strlen(piece))
+    for (;;) {
+        const char *piece = pieces[roll_between(dice, 0, COUNT_OF(pieces) - 1)];
+        if (length + strlen(piece) > wanted)
+            break;
         memcpy(text + length, piece, strlen(piece));
+        length += strlen(piece);
+    }
     text[length] = 0;
     return text;
 }

@@ -229,7 +229,10 @@ static void run_handles(void *argument)
     require_ok(rill_channel(NULL, &reply, &answers));
     require_ok(rill_channel(NULL, &other_tx, &other_rx));
     struct rill_handle handles[] = {
-        {.kind = RILL_HANDLE_SENDER, .as.sender = reply}, {.kind = RILL_HANDLE_RECEIVER, .as.receiver = other_rx}, {.kind = RILL_HANDLE_DESCRIPTOR, .as.descriptor = 0}};
+        {.kind = RILL_HANDLE_SENDER, .as.sender = reply},
+        {.kind = RILL_HANDLE_RECEIVER, .as.receiver = other_rx},
+        {.kind = RILL_HANDLE_DESCRIPTOR, .as.descriptor = 0},
+    };
     cbor_item_t *value = pair_of(pair_of(rill_value_handle(RILL_HANDLE_DESCRIPTOR, 2), rill_value_handle(RILL_HANDLE_SENDER, 0)),
                                  cbor_build_tag(1, cbor_move(rill_value_handle(RILL_HANDLE_RECEIVER, 1))));
     require_code(RILL_EINVAL, rill_send_value(tx, value, handles, 2, RILL_NOW)); /* one that is not there */

@@ -17,7 +17,8 @@ RILL_ENUM(color, COLOR);
 RILL_PLAIN_STRUCT(point, POINT);
 
 /* With gaps, and with what has to be checked. */
-#define PIXEL(F) F(u8, depth) F(nested, at, point) F(boolean, lit) F(enumeration, color, color) F(text, label, 5) F(f64, weight) F(array, trail, 2, nested, point)
+#define PIXEL(F) \
+    F(u8, depth) F(nested, at, point) F(boolean, lit) F(enumeration, color, color) F(text, label, 5) F(f64, weight) F(array, trail, 2, nested, point)
 RILL_PLAIN_STRUCT(pixel, PIXEL);
 
 #define SPAN(F) F(u8, low) F(array, inner, 2, nested, pixel) F(octets, key, 3) F(i64, high)

@@ -36,15 +36,16 @@
  * of others as RILL_TAG_PLAIN([fingerprint, bytes]), and so does a list or array of plain structs, all in one byte string.
  *
  * Two programs whose types differ
- *   The name must be the same, and the fields must fit by name and kind; their order does not matter. Fields that the receiver does not know are skipped;
- *   of those that it knows, optional and defaulted ones may be missing. Numbers must fit the member. All else is RILL_ETYPE, with the first
- *   message. So add fields as optional or defaulted, and do not use a name again for something else. A plain struct has to be equal to the last
+ *   The name must be the same, and the fields must fit by name and kind; their order does not matter. Fields that the receiver does not know
+ *   are skipped; of those that it knows, optional and defaulted ones may be missing. Numbers must fit the member. All else is RILL_ETYPE, with the
+ *   first message. So add fields as optional or defaulted, and do not use a name again for something else. A plain struct has to be equal to the last
  *   field: another one has another fingerprint and is RILL_ETYPE. But its map form, without a fingerprint, is accepted (write 0): by
  *   hand from another language, for instance.
  *   A fingerprint is a hash of name, fields, kinds and nested types. It guards against mistakes; what a program that means harm sends
  *   is checked like everything from a peer.
  *
- * Memory: what decoding allocates (strings, blobs, lists) is malloc's, so a program may put its own allocations there and leave all of it to rill_type_free.
+ * Memory: what decoding allocates (strings, blobs, lists) is malloc's, so a program may put its own allocations there and leave all of it to
+ * rill_type_free.
  * Threads: descriptions may be used by any number of threads. A value is the caller's; nobody else may change it during a call.
  */
 #ifndef RILL_TYPE_H
@@ -81,11 +82,13 @@ struct rill_limits {
  * RILL_EINVAL   the description is not in order; a union without a case, an enumeration without such a value, text that is not UTF-8 or does not
  *               end within its array, a boolean that is neither, NULL items with a count, lists nested more than 128 deep. */
 RILL_API int rill_send_as(rill_sender *sender, const struct rill_type *type, void *value);
-RILL_API int rill_send_as_until(rill_sender *sender, const struct rill_type *type, void *value, int64_t deadline); /* RILL_AS_CONFIGURED, or as rill_send_until */
+
+/* The same with a deadline: RILL_AS_CONFIGURED, or as rill_send_until. */
+RILL_API int rill_send_as_until(rill_sender *sender, const struct rill_type *type, void *value, int64_t deadline);
 
 /* Receives the next message as a value, which is then the caller's: free what it holds with rill_type_free. *value is only written to: free what it
- * held before. On an error of the message's it holds nothing (zeros, descriptors -1) and the message is gone; to keep it, use rill_recv and rill_message_as.
- * The default limits hold. Waiting and errors as rill_recv and rill_message_as. */
+ * held before. On an error of the message's it holds nothing (zeros, descriptors -1) and the message is gone; to keep it, use rill_recv and
+ * rill_message_as. The default limits hold. Waiting and errors as rill_recv and rill_message_as. */
 RILL_API int rill_recv_as(rill_receiver *receiver, const struct rill_type *type, void *value);
 RILL_API int rill_recv_as_until(rill_receiver *receiver, const struct rill_type *type, int64_t deadline, void *value); /* as rill_recv_until */
 
@@ -217,12 +220,12 @@ struct rill_blob {
 /* struct NAME and NAME_type. LIST is a macro that calls its argument for each field, see above. */
 #define RILL_STRUCT(name, LIST) RILL_STRUCT_OF_FORM_(name, LIST, RILL_FORM_STRUCT)
 
-/* The same for a struct of plain fields: u8 … f64, boolean, text, octets, enumeration, nested plain ones, and arrays of them. It is copied rather than
- * encoded, and cannot change later without being another type. */
+/* The same for a struct of plain fields: u8 … f64, boolean, text, octets, enumeration, nested plain ones, and arrays of them. It is copied rather
+ * than encoded, and cannot change later without being another type. */
 #define RILL_PLAIN_STRUCT(name, LIST) RILL_STRUCT_OF_FORM_(name, LIST, RILL_FORM_PLAIN)
 
-/* struct NAME { uint32_t which; union { … } as; }, where `which` is RILL_CASE(NAME, field) of the one that is meant; and NAME_type. The list is as for
- * a struct, without optional and defaulted fields. */
+/* struct NAME { uint32_t which; union { … } as; }, where `which` is RILL_CASE(NAME, field) of the one that is meant; and NAME_type. The list is as
+ * for a struct, without optional and defaulted fields. */
 #define RILL_UNION(name, LIST) \
     struct name##_cases { char none_; LIST(RILL_CASE_FIELD_) }; \
     struct name { uint32_t which; union { LIST(RILL_DECLARE_FIELD_) } as; }; \

@@ -10,8 +10,8 @@
  *
  * On the wire is the value in standard CBOR and nothing else. A handle is a tagged item: tag RILL_TAG_HANDLE (type.h) + its kind (enum
  * rill_handle_kind: 0x72696c01 a sender, 0x72696c02 a receiver, 0x72696c03 a descriptor, 0x72696c04 a region, 0x72696c05 a buffer, 0x72696c06 a
- * pool), content: its index among the handles that the message came with, an unsigned integer. The tags are from the range that IANA gives out first come,
- * first served, and are not registered. An opaque handle has the tag of what it is.
+ * pool), content: its index among the handles that the message came with, an unsigned integer. The tags are from the range that IANA gives out
+ * first come, first served, and are not registered. An opaque handle has the tag of what it is.
  *
  * This header needs libcbor's; programs that use channels and typed structs only need neither.
  */
@@ -33,8 +33,8 @@ RILL_API cbor_item_t *rill_value_handle(uint32_t kind, size_t index);
 /* Is this item a handle? Then true, with its kind and index (each may be NULL). */
 RILL_API bool rill_value_is_handle(const cbor_item_t *item, uint32_t *kind, size_t *index);
 
-/* Sends a value and `count` handles that stand in it. The tree stays the caller's and is not changed; a tree may be sent by several threads at once. What happens
- * to the handles, waiting and errors as rill_send_handles_until, and:
+/* Sends a value and `count` handles that stand in it. The tree stays the caller's and is not changed; a tree may be sent by several threads at
+ * once. What happens to the handles, waiting and errors as rill_send_handles_until, and:
  * RILL_EINVAL   a handle in the value has no counterpart of its kind among `handles`; text that is not UTF-8; a tag or a pair that is not
  *               complete; a simple value from 24 to 31; deeper than 512. (Handles that do not stand in the value are sent all the same.) */
 RILL_API int rill_send_value(rill_sender *sender, const cbor_item_t *value, struct rill_handle *handles, size_t count, int64_t deadline);
@@ -46,7 +46,8 @@ RILL_API int rill_send_value(rill_sender *sender, const cbor_item_t *value, stru
 RILL_API int rill_message_value(const rill_message *message, const struct rill_limits *limits, cbor_item_t **value);
 
 /* Receives the next message and decodes it, with the default limits. Value and message are the caller's. On an error of the message's, the value
- * is NULL and the message is the caller's all the same; on an error of receiving, neither is written. Errors as rill_recv_until and rill_message_value. */
+ * is NULL and the message is the caller's all the same; on an error of receiving, neither is written. Errors as rill_recv_until and
+ * rill_message_value. */
 RILL_API int rill_recv_value(rill_receiver *receiver, int64_t deadline, cbor_item_t **value, rill_message **message);
 
 /* Decodes bytes from elsewhere, which have no handles. Errors as rill_message_value. */
