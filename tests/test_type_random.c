@@ -253,6 +253,7 @@ static unsigned char *encode(const struct rill_type *type, const void *value, si
 /* Through a channel, and the bytes through libcbor. */
 static void pass(const struct rill_type *type, void *value, rill_sender *tx, rill_receiver *rx)
 {
+    static char texts[2][1 << 16];
     struct cbor_load_result result;
     unsigned char *copy = calloc(1, type->size);
     size_t size, length;
@@ -265,12 +266,9 @@ static void pass(const struct rill_type *type, void *value, rill_sender *tx, ril
     require(item && result.read == size);
     cbor_decref(&item);
     free(bytes);
-    char *texts[2] = {malloc(1 << 20), malloc(1 << 20)};
-    require_ok(rill_type_print(type, value, texts[0], 1 << 20, &size));
-    require_ok(rill_type_print(type, copy, texts[1], 1 << 20, &length));
+    require_ok(rill_type_print(type, value, texts[0], sizeof texts[0], &size));
+    require_ok(rill_type_print(type, copy, texts[1], sizeof texts[1], &length));
     require(size == length && strcmp(texts[0], texts[1]) == 0);
-    free(texts[0]);
-    free(texts[1]);
     require_ok(rill_type_free(type, copy));
     free(copy);
 }
