@@ -13,7 +13,8 @@
  * pool), content: its index among the handles that the message came with, an unsigned integer. The tags are from the range that IANA gives out
  * first come, first served, and are not registered. An opaque handle has the tag of what it is.
  *
- * This header needs libcbor's; programs that use channels and typed structs only need neither.
+ * This header needs libcbor's, and a program that builds trees links it: pkg-config rill libcbor. Programs that use channels and typed structs
+ * only need neither.
  */
 #ifndef RILL_VALUE_H
 #define RILL_VALUE_H
