@@ -17,7 +17,7 @@
 #define RILL_TYPE_NAME_MOST 63u
 #define RILL_FIELDS_MOST 255u
 #define RILL_NESTING_MOST 32u /* of structs by value */
-#define RILL_VALUE_DEPTH_MOST 128u /* of lists in one another: below the default of rill_limits twice, since each level is a map and an array */
+#define RILL_VALUE_DEPTH_MOST 128u /* of lists in one another: each level is an array and a map, which RILL_CBOR_DEPTH_MOST has room for */
 
 /* Plain structs lie on the wire as they do in a little-endian memory. On other machines they travel as maps. */
 #define RILL_PLAN_PACKS (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)

@@ -13,7 +13,7 @@
  *
  * Kinds of fields, and the member that each declares
  *     F(u8, a) … F(u64, a), F(i8, a) … F(i64, a)   uint8_t a … int64_t a
- *     F(f32, a), F(f64, a), F(boolean, a)          float a, double a, bool a (stdbool.h is the program's to include)
+ *     F(f32, a), F(f64, a), F(boolean, a)          float a, double a, bool a
  *     F(string, a)                char *a: text (UTF-8) of any length, ending in 0; NULL travels as null
  *     F(text, a, 16)              char a[16]: text of up to 15 bytes
  *     F(bytes, a)                 struct rill_blob a: bytes of any number
@@ -71,7 +71,7 @@ struct rill_type;
 /* What decoding may cost at most. 0 in a field is its default. */
 struct rill_limits {
     size_t size;        /* sizeof(struct rill_limits) */
-    uint32_t max_depth; /* of arrays, maps and tags in one another; 0: 64; at most 512 */
+    uint32_t max_depth; /* of arrays, maps and tags in one another (a list of structs is two of them); 0: 64; at most 512 */
     uint32_t reserved;  /* 0 */
     uint64_t max_items; /* of all kinds, keys included; 0: 4 million */
     uint64_t max_bytes; /* of memory for strings, blobs and lists, or for a tree of values; 0: 256 MiB */
