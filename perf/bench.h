@@ -20,6 +20,7 @@ int bench_syscalls(const struct options *options);
 int bench_routes(const struct options *options);
 int bench_select(const struct options *options);
 int bench_handover(const struct options *options);
+int bench_stages(const struct options *options);
 int bench_limit(const struct options *options);
 
 #endif

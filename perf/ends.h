@@ -8,7 +8,7 @@
 
 #include <rill/rill.h>
 
-#define CHANNELS_MAX 2
+#define CHANNELS_MAX 8
 #define NO_END UINT32_MAX
 
 /* What open() makes. The processes of a run inherit all of it, and each keeps what it uses. */

@@ -22,6 +22,7 @@ static const struct {
     {"values", bench_values, "encode, send, receive and decode values, beside raw bytes and libcbor alone"},
     {"burst", bench_burst, "memory of a queue that nobody receives from, and after it was drained"},
     {"handover", bench_handover, "a large buffer there and an answer back: untouched, touched, fresh_memfd; one way: stream, stream_memfd"},
+    {"stages", bench_stages, "a pipeline that passes on a pool's frames (pool=2, pool=4), or small messages (message=2, message=4)"},
     {"syscalls", bench_syscalls, "system calls a message (needs strace)"},
     {"limit", bench_limit, "the machine: cacheline, ring, socket, socket_wake, eventfd_wake, futex_wake, memcpy, read"},
 };

@@ -93,7 +93,8 @@ int rill_share_open(rill_object memory, rill_object token, uint64_t capacity, st
     if (rill_port_share_check(memory, &access, &writable) != RILL_OK || rill_port_memory_size(memory, &size) != RILL_OK || capacity == 0 ||
         capacity > size || capacity > SIZE_MAX / 2)
         return RILL_EPEER;
-    int code = new_piece(memory, capacity, false, &piece);
+    bool may_write = writable && access == RILL_ACCESS_SHARED;
+    int code = new_piece(memory, capacity, may_write, &piece); /* at once: a stage that changes what it passes on would need a call more */
     if (code != RILL_OK)
         return code;
     *share = new_share(piece, token);
@@ -102,7 +103,7 @@ int rill_share_open(rill_object memory, rill_object token, uint64_t capacity, st
         return RILL_ENOMEM;
     }
     piece->memory = memory;
-    piece->may_write = writable && access == RILL_ACCESS_SHARED;
+    piece->may_write = may_write;
     return RILL_OK;
 }
 
