@@ -1634,7 +1634,7 @@ static int arm(void *state)
     struct rill_inbox *inbox = state;
     int code = retry_pending(inbox);
     rill_inbox_settle_socket(inbox); /* what it leaves there would be taken for a reason to wake */
-    if (code == RILL_OK && inbox->disconnected)
+    if (code == RILL_OK && (inbox->disconnected || inbox->faults[0] + inbox->faults[1] + inbox->faults[2] > 0))
         code = RILL_EREADY;
     if (code == RILL_OK && (inbox->unsettled >= SETTLE_AFTER || inbox->more_packets || packets_wait(inbox)))
         code = settle_packets(inbox);

@@ -254,6 +254,40 @@ static void a_set_by_the_rule(void)
     require_ok(rill_set_close(&set));
 }
 
+/* The array was too short for all that had come: the rest is not forgotten. */
+static void a_set_armed_too_early(void)
+{
+    rill_set *set;
+    rill_sender *senders[MEMBERS];
+    struct rill_set_event event;
+    size_t count;
+    uint64_t id;
+    require_ok(rill_set_create(NULL, &set));
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        rill_receiver *receiver;
+        channel(&senders[i], &receiver, 0);
+        require_ok(send_number(senders[i], i));
+        require_ok(rill_set_add(set, &receiver, NULL, &id));
+    }
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < MEMBERS; i++) {
+            require_code(RILL_EREADY, rill_set_arm(set));
+            require_ok(rill_set_wait(set, RILL_NOW, &event, 1, &count));
+            (void)take_number(&event.message);
+        }
+        require_code(RILL_EEMPTY, rill_set_wait(set, RILL_NOW, &event, 1, &count));
+        require_ok(rill_set_arm(set));
+        for (unsigned i = 0; i < MEMBERS; i++)
+            require_ok(send_number(senders[i], i)); /* to armed ones */
+        require_ok(rill_set_wait(set, RILL_NOW, &event, 1, &count));
+        (void)take_number(&event.message);
+        require_ok(send_number(senders[event.id], 0));
+    }
+    require_ok(rill_set_close(&set));
+    for (unsigned i = 0; i < MEMBERS; i++)
+        require_ok(rill_sender_close(&senders[i]));
+}
+
 struct adder {
     rill_set *set;
     rill_sender *sender;
@@ -496,6 +530,7 @@ int main(void)
         {"descriptors are refused where there are none", refused},
         {"a receiver's descriptor works on after it was in a set", a_receiver_back_from_a_set},
         {"a set that was armed makes its descriptor readable, level and edge", a_set_by_the_rule},
+        {"a set that was armed before all was taken says so", a_set_armed_too_early},
         {"an armed set becomes readable when another thread adds to it", another_thread_adds_to_an_armed_set},
         {"a sender that was armed makes its descriptor readable when there is room", a_sender_by_the_rule},
         {"a sender's descriptor tells of a receiver that was killed", a_sender_whose_receiver_is_killed},
