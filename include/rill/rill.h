@@ -356,7 +356,8 @@ struct rill_handle {
  * RILL_EINSET       a receiver that is in a set or a router.
  * RILL_EINFLIGHT    too many descriptors under way; the same send succeeds when some of them have been received.
  * RILL_EAGAIN       the first handles of a process on the channel, while its socket is full of other newcomers.
- * RILL_ENOTSUP      the channel's own receiver as a handle in the channel's own queue, over RILL_INPROC. */
+ * RILL_ENOTSUP      the channel's own receiver as a handle in the channel's own queue, over RILL_INPROC. (Receivers that are put into each other's queues there,
+ *                   so that nobody has any of them, stay until the process ends; over the other transports the system frees them.) */
 RILL_API int rill_send_handles(rill_sender *sender, const void *data, size_t size, struct rill_handle *handles, size_t count);
 
 /* The same for bytes in several parts, with a deadline as rill_send_until, or RILL_AS_CONFIGURED. */
