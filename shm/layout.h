@@ -121,7 +121,8 @@ struct rill_page {
     uint64_t max_message;
     uint32_t on_full;
     uint32_t max_lanes;
-    unsigned char reserved0[2 * RILL_LINE_BYTES - 88];
+    uint32_t max_objects;
+    unsigned char reserved0[2 * RILL_LINE_BYTES - 92];
 
     /* Read at every send, written only where the order of several rings needs it: one line, so that one miss brings all. */
     _Atomic uint64_t ticket; /* the next ticket; senders count it up */

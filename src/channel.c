@@ -28,6 +28,7 @@ static void write_page(struct rill_page *page, const struct rill_channel_options
     page->max_lanes = options->max_lanes;
     page->max_lane_bytes = options->max_lane_bytes;
     page->max_message = options->max_message;
+    page->max_objects = options->max_objects;
     atomic_store_explicit(&page->ticket, 1, memory_order_relaxed);
 }
 
@@ -39,6 +40,7 @@ static void read_terms(struct rill_core *core)
         .on_full = page->on_full,
         .limit = page->limit,
         .max_message = page->max_message,
+        .max_objects = page->max_objects,
         .send_timeout = page->send_timeout,
         .spin = page->spin,
     };

@@ -33,7 +33,7 @@ struct rill_shelf;
 /* The control page, shared by both ends if one process holds both. */
 /* What the page says of the channel for its senders, read once: whoever has the page could change it later. */
 struct rill_terms {
-    uint32_t on_full;
+    uint32_t on_full, max_objects;
     uint64_t limit, max_message;
     int64_t send_timeout, spin;
 };

@@ -1254,6 +1254,8 @@ static int examine_handles(struct rill_inbox *inbox, struct rill_inring *ring, s
     copy->descriptions = record->payload;
     if (copy->section > record->size || copy->section % 8 || copy->section > RILL_SECTION_MOST || (state == RILL_CARRY_EMPTY && objects))
         return RILL_EPEER;
+    if (objects > inbox->max_objects)
+        return RILL_EQUOTA;
     record->payload += copy->section;
     record->size -= copy->section;
     return objects ? find_objects(ring->lane, state, number, objects, &copy->arrival) : RILL_OK;
@@ -1701,6 +1703,7 @@ int rill_inbox_create(struct rill_page *page, rill_object socket, struct rill_in
     made->max_lanes = page->max_lanes ? page->max_lanes : 16384;
     made->max_lane_bytes = page->max_lane_bytes ? page->max_lane_bytes : rill_port_memory_total();
     made->max_message = page->max_message ? page->max_message : UINT64_MAX;
+    made->max_objects = page->max_objects ? page->max_objects : RILL_OBJECTS_MOST;
     *inbox = made;
     return RILL_OK;
 }

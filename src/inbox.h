@@ -111,6 +111,7 @@ struct rill_inbox {
     uint32_t active_count;
     uint32_t max_lanes;
     uint64_t max_lane_bytes, max_message;
+    uint32_t max_objects;
 
     uint64_t page_limit;       /* the queue's limit */
     uint64_t publish_every;    /* bytes consumed */

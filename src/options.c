@@ -18,7 +18,7 @@ static bool unknown_part_is_zero(const void *given, size_t size, size_t known)
 static bool is_allowed(const struct rill_channel_options *options)
 {
     return options->transport <= RILL_INPROC && options->on_full <= RILL_FULL_WAIT && options->send_timeout >= 0 && options->spin >= -1 &&
-           options->spin <= SPIN_MOST && options->reserved == 0 && options->limit <= SIZE_MAX / 2;
+           options->spin <= SPIN_MOST && options->limit <= SIZE_MAX / 2;
 }
 
 int rill_options_copy(const void *given, void *options, size_t known)

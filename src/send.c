@@ -383,8 +383,12 @@ static int send_parcel(struct rill_endpoint *endpoint, const struct rill_bytes *
     int code = rill_parcel_pack(&parcel, handles, handle_count, endpoint);
     if (code != RILL_OK)
         return code;
-    code = rill_endpoint_transport(endpoint) == RILL_SHM ? send_shared(endpoint, parts, count, size, &parcel, deadline)
-                                           : rill_stream_send_parcel(endpoint, parts, count, size, &parcel, deadline);
+    uint32_t most = endpoint->core->terms.max_objects;
+    if (most && parcel.object_count > most)
+        code = RILL_EMSGSIZE;
+    else
+        code = rill_endpoint_transport(endpoint) == RILL_SHM ? send_shared(endpoint, parts, count, size, &parcel, deadline)
+                                                             : rill_stream_send_parcel(endpoint, parts, count, size, &parcel, deadline);
     if (code == RILL_OK)
         rill_parcel_sent(&parcel);
     else

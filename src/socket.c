@@ -263,6 +263,7 @@ struct rill_stream {
     struct rill_page *page;
     rill_object socket;
     uint64_t max_message;
+    uint32_t max_objects;
     uint32_t max_assemblies, assembly_count;
     struct assembly *assemblies; /* the one that grew last is first: the next piece is received right into it */
     struct assembly *finished;   /* one with handles that is complete and becomes the next message */
@@ -287,6 +288,7 @@ int rill_stream_create(struct rill_page *page, rill_object socket, struct rill_s
     made->page = page;
     made->socket = socket;
     made->max_message = page->max_message ? page->max_message : SIZE_MAX / 2;
+    made->max_objects = page->max_objects ? page->max_objects : RILL_OBJECTS_MOST;
     made->max_assemblies = page->max_lanes ? page->max_lanes : 16384;
     *stream = made;
     return RILL_OK;
@@ -414,7 +416,7 @@ static int read_front(const struct rill_stream *stream, struct rill_piece_sectio
     if (stream->length < sizeof *section)
         return RILL_EPEER;
     memcpy(section, stream->place, sizeof *section);
-    bool sound = section->object_count <= RILL_OBJECTS_MOST && section->bytes <= RILL_SECTION_MOST &&
+    bool sound = section->object_count <= stream->max_objects && section->bytes <= RILL_SECTION_MOST &&
                  section->bytes <= head->total - sizeof *section;
     bool complete = head->flags & RILL_PIECE_BUNDLED ? stream->object_count <= section->object_count : stream->object_count == section->object_count;
     return sound && complete ? RILL_OK : RILL_EPEER;

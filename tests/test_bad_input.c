@@ -317,7 +317,6 @@ static void options_out_of_range(void *unused)
     REFUSE(spin, INT64_MIN);
     REFUSE(spin, SECOND + 1);
     REFUSE(spin, INT64_MAX);
-    REFUSE(reserved, 1);
     REFUSE(limit, (uint64_t)SIZE_MAX / 2 + 1);
     REFUSE(limit, UINT64_MAX);
     REFUSE(size, 0);

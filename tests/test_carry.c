@@ -258,6 +258,25 @@ static void out_of_descriptors(void *unused)
     close_pair(&pair);
 }
 
+/* A sender that does not keep to the receiver's quota, as no sender of ours is. */
+static void too_many_objects(void *unused)
+{
+    (void)unused;
+    struct rill_channel_options options = {.size = sizeof options, .max_objects = 5};
+    struct pair pair;
+    require_ok(rill_channel(&options, &pair.tx, &pair.rx));
+    require_ok(send_files(pair.tx, 1, 5, "a", 1));
+    require_code(RILL_EMSGSIZE, send_files(pair.tx, 1, 6, "b", 1));
+    receive_files(pair.rx, 1, 5, 1);
+    struct rill_core *core = pair.tx->endpoint->core;
+    core->terms.max_objects = 0;
+    require_ok(send_files(pair.tx, 1, 6, "c", 1));
+    rill_message *message;
+    require_code(RILL_EQUOTA, rill_recv(pair.rx, &message));
+    require_code(RILL_EEMPTY, rill_try_recv(pair.rx, &message));
+    close_pair(&pair);
+}
+
 static const struct test tests[] = {
     {"few and many descriptors arrive in order, behind any size of message", few_and_many, NULL, 0},
     {"the bytes of a message with handles are whole", content_stands_behind, NULL, 0},
@@ -267,6 +286,7 @@ static const struct test tests[] = {
     {"a sender travels to another process", a_sender_travels, NULL, 0},
     {"a sender killed between record and packet has sent nothing", killed_between, NULL, 0},
     {"a receiver out of descriptors loses nothing", out_of_descriptors, NULL, 0},
+    {"a message with more objects than the receiver allows closes its lane", too_many_objects, NULL, 0},
 };
 
 int main(void)

@@ -106,7 +106,6 @@ static void values_out_of_range_are_refused(void *argument)
     require_refused((struct rill_channel_options){.size = size, .send_timeout = INT64_MIN});
     require_refused((struct rill_channel_options){.size = size, .spin = -2});
     require_refused((struct rill_channel_options){.size = size, .spin = SECOND + 1});
-    require_refused((struct rill_channel_options){.size = size, .reserved = 1});
     require_refused((struct rill_channel_options){.size = size, .limit = (uint64_t)SIZE_MAX / 2 + 1});
 }
 

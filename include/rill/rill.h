@@ -184,7 +184,10 @@ struct rill_channel_options {
     int64_t spin;          /* how long a call that has to wait stays awake first, ns: at most 1 s. 0: adapts by itself, up to some tens of
                               microseconds where it has paid lately; -1: never (the one place where a negative number is allowed) */
     uint32_t max_lanes;    /* receiver: lanes (sending processes) accepted at one time; 0: 16384 */
-    uint32_t reserved;     /* 0 */
+    uint32_t max_objects;  /* receiver: the system's objects that the handles of one message may need (a descriptor or a region 1, a sender 2, a receiver 2
+                              and about one for each of its senders); 0: no limit. More of them close the lane (RILL_EQUOTA); its own senders refuse
+                              it with RILL_EMSGSIZE before that. Without a limit a stranger's message that needs more descriptors than this
+                              process can open is RILL_ENOFD for ever. Does not count in process. */
     uint64_t max_lane_bytes; /* receiver: shared memory that one lane may make it map; 0: the machine's memory */
     uint64_t max_message;  /* receiver: the largest message accepted; 0: no limit. A larger one closes its lane (RILL_EQUOTA). Its own
                               senders refuse it with RILL_EMSGSIZE before that. */
@@ -223,7 +226,7 @@ RILL_API int rill_sender_close(rill_sender **sender);
  * RILL_EFULL     the limit is reached (RILL_FULL_ERROR).
  * RILL_ETIMEDOUT the limit is reached and send_timeout passed (RILL_FULL_WAIT).
  * RILL_EINTERRUPTED  rill_sender_interrupt was called while this call waited for room, or since the last call that returned this.
- * RILL_EMSGSIZE  larger than the channel's max_message.
+ * RILL_EMSGSIZE  larger than the channel's max_message (or, with handles, above its max_objects).
  * RILL_ENOMEM    no memory or address space for the message, or the receiver has too much of it in hand (see `limit`); try again later.
  * RILL_ENOFD     the first send of a process needs a descriptor, as does the first wait for room needs two.
  * RILL_EINFLIGHT the first send of a process (or its first wait for room): too many descriptors are under way; again when some have been received.
