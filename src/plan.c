@@ -485,8 +485,8 @@ uint64_t rill_type_fingerprint(const struct rill_type *type)
 
 uint32_t rill_handle_kind_of(uint32_t field_kind)
 {
-    static const uint8_t kinds[] = {RILL_HANDLE_SENDER, RILL_HANDLE_RECEIVER, RILL_HANDLE_DESCRIPTOR, RILL_HANDLE_REGION,
-                                    RILL_HANDLE_BUFFER, RILL_HANDLE_POOL,     RILL_HANDLE_OPAQUE};
+    static const uint8_t kinds[] = {RILL_HANDLE_SENDER, RILL_HANDLE_RECEIVER, RILL_HANDLE_DESCRIPTOR,
+                                    RILL_HANDLE_REGION, RILL_HANDLE_BUFFER,   RILL_HANDLE_OPAQUE};
     return kinds[field_kind - RILL_FIELD_sender];
 }
 

@@ -122,7 +122,7 @@ static void put_enumeration(struct page *page, const struct rill_plan_field *fie
 
 static void put_handle(struct page *page, const struct rill_plan_field *field, const unsigned char *item)
 {
-    static const char *const names[] = {"sender", "receiver", "descriptor", "region", "buffer", "pool", "opaque"};
+    static const char *const names[] = {"sender", "receiver", "descriptor", "region", "buffer", "opaque"};
     struct rill_handle handle;
     if (!rill_field_handle(field, item, &handle))
         put_text(page, "null");

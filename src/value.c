@@ -14,7 +14,7 @@
 
 static bool is_travelling_kind(uint32_t kind)
 {
-    return kind >= RILL_HANDLE_SENDER && kind < RILL_HANDLE_OPAQUE;
+    return kind >= RILL_HANDLE_SENDER && kind <= RILL_HANDLE_BUFFER;
 }
 
 cbor_item_t *rill_value_handle(uint32_t kind, size_t index)

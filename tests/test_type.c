@@ -339,7 +339,7 @@ static void run_handles(void *argument)
     close_channel(&tx, &rx);
 }
 
-#define MEMORY(F) F(region, shared) F(list, regions, region) F(buffer, frame) F(region, none)
+#define MEMORY(F) F(region, shared) F(list, regions, region) F(buffer, frame) F(buffer, pooled) F(region, none)
 RILL_STRUCT(memory, MEMORY);
 
 static void run_memory(void *argument)
@@ -347,6 +347,7 @@ static void run_memory(void *argument)
     uint32_t *transport = argument;
     rill_sender *tx;
     rill_receiver *rx;
+    rill_pool *pool;
     struct memory memory, copy;
     void *data;
     open_channel(*transport, &tx, &rx);
@@ -355,6 +356,10 @@ static void run_memory(void *argument)
     require_ok(rill_buffer_loan(tx, 100000, NULL, &memory.frame));
     require_ok(rill_buffer_data_mutable(memory.frame, &data));
     memset(data, 9, 100000);
+    require_ok(rill_pool_make(NULL, &pool));
+    require_ok(rill_pool_loan(pool, 5000, &memory.pooled));
+    require_ok(rill_buffer_data_mutable(memory.pooled, &data));
+    memset(data, 8, 5000);
     memory.regions.items = calloc(2, sizeof(rill_region *));
     require(memory.regions.items != NULL);
     memory.regions.count = 2;
@@ -365,6 +370,8 @@ static void run_memory(void *argument)
     require(rill_region_equal(copy.shared, memory.shared) == 1 && rill_region_equal(copy.regions.items[1], memory.shared) == 1);
     require(!copy.regions.items[0] && !copy.none && rill_buffer_size(copy.frame) == 100000);
     require(((const unsigned char *)rill_buffer_data(copy.frame))[99999] == 9);
+    require(!memory.pooled && rill_buffer_size(copy.pooled) == 5000 && ((const unsigned char *)rill_buffer_data(copy.pooled))[4999] == 8);
+    require_ok(rill_pool_close(&pool));
     require_ok(rill_type_free(&memory_type, &memory));
     require_ok(rill_type_free(&memory_type, &copy));
     close_channel(&tx, &rx);

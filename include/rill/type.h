@@ -20,7 +20,7 @@
  *     F(octets, a, 32)            uint8_t a[32]
  *     F(enumeration, a, color)    enum color a, which RILL_ENUM(color, …) has declared
  *     F(nested, a, point)         struct point a, which RILL_STRUCT, RILL_PLAIN_STRUCT or RILL_UNION has declared
- *     F(sender, a) F(receiver, a) F(region, a) F(buffer, a) F(pool, a) F(opaque, a)    rill_sender *a, …: a handle; NULL travels as null
+ *     F(sender, a) F(receiver, a) F(region, a) F(buffer, a) F(opaque, a)    rill_sender *a, …: a handle; NULL travels as null
  *     F(descriptor, a)            int a: a file descriptor; -1: none. (0 is one: see rill_type_init.)
  * and what can be made of them; ITEM is a kind of the above but text and octets, with its own argument if it has one
  *     F(array, a, 4, ITEM…)       ITEM a[4]                                      F(array, corner, 4, nested, point)
@@ -146,7 +146,7 @@ enum rill_field_kind {
     RILL_FIELD_f32, RILL_FIELD_f64, RILL_FIELD_boolean,
     RILL_FIELD_text, RILL_FIELD_octets, RILL_FIELD_enumeration, RILL_FIELD_nested, /* up to here what a plain struct may have */
     RILL_FIELD_string, RILL_FIELD_bytes,
-    RILL_FIELD_sender, RILL_FIELD_receiver, RILL_FIELD_descriptor, RILL_FIELD_region, RILL_FIELD_buffer, RILL_FIELD_pool, RILL_FIELD_opaque,
+    RILL_FIELD_sender, RILL_FIELD_receiver, RILL_FIELD_descriptor, RILL_FIELD_region, RILL_FIELD_buffer, RILL_FIELD_opaque,
 };
 
 enum rill_field_shape {
@@ -302,7 +302,6 @@ struct rill_blob {
 #define RILL_C_descriptor(type) int
 #define RILL_C_region(type) rill_region *
 #define RILL_C_buffer(type) rill_buffer *
-#define RILL_C_pool(type) rill_pool *
 #define RILL_C_opaque(type) rill_opaque *
 
 /* The description of that type. */
@@ -330,7 +329,6 @@ struct rill_blob {
 #define RILL_T_descriptor(type) NULL
 #define RILL_T_region(type) NULL
 #define RILL_T_buffer(type) NULL
-#define RILL_T_pool(type) NULL
 #define RILL_T_opaque(type) NULL
 
 #define RILL_ITEM_DEFAULT_(value, ...) RILL_ITEM_DEFAULT_OF_(value, __VA_ARGS__, ~)
@@ -373,7 +371,6 @@ struct rill_blob {
 #define RILL_M_descriptor(name) int name;
 #define RILL_M_region(name) rill_region *name;
 #define RILL_M_buffer(name) rill_buffer *name;
-#define RILL_M_pool(name) rill_pool *name;
 #define RILL_M_opaque(name) rill_opaque *name;
 #define RILL_M_array(name, count, ...) RILL_ITEM_(__VA_ARGS__) name[count];
 #define RILL_M_list(name, ...) struct { RILL_ITEM_(__VA_ARGS__) *items; size_t count; } name;
@@ -412,7 +409,6 @@ struct rill_blob {
 #define RILL_F_descriptor(place, name) RILL_SIMPLE_(place, name, descriptor, int, NULL)
 #define RILL_F_region(place, name) RILL_SIMPLE_(place, name, region, rill_region *, NULL)
 #define RILL_F_buffer(place, name) RILL_SIMPLE_(place, name, buffer, rill_buffer *, NULL)
-#define RILL_F_pool(place, name) RILL_SIMPLE_(place, name, pool, rill_pool *, NULL)
 #define RILL_F_opaque(place, name) RILL_SIMPLE_(place, name, opaque, rill_opaque *, NULL)
 #define RILL_SHAPED_(place, name, shape, count, value_offset, ...) \
     {#name, RILL_ITEM_KIND_(__VA_ARGS__), RILL_SHAPE_##shape, RILL_AT_(place, name), sizeof(RILL_ITEM_(__VA_ARGS__)), count, value_offset, \

@@ -9,8 +9,8 @@
  *     rill_send_value(tx, pair, handles, 1, RILL_AS_CONFIGURED);
  *
  * On the wire is the value in standard CBOR and nothing else. A handle is a tagged item: tag RILL_TAG_HANDLE (type.h) + its kind (enum
- * rill_handle_kind: 0x72696c01 a sender, 0x72696c02 a receiver, 0x72696c03 a descriptor, 0x72696c04 a region, 0x72696c05 a buffer, 0x72696c06 a
- * pool), content: its index among the handles that the message came with, an unsigned integer. The tags are from the range that IANA gives out
+ * rill_handle_kind: 0x72696c01 a sender, 0x72696c02 a receiver, 0x72696c03 a descriptor, 0x72696c04 a region, 0x72696c05 a
+ * buffer), content: its index among the handles that the message came with, an unsigned integer. The tags are from the range that IANA gives out
  * first come, first served, and are not registered. An opaque handle has the tag of what it is.
  *
  * This header needs libcbor's, and a program that builds trees links it: pkg-config rill libcbor. Programs that use channels and typed structs
