@@ -10,7 +10,7 @@
 #include "lane.h"
 #include "process.h"
 
-#define LOCAL_MOST 8u /* kits of each sort that are kept */
+#define LOCAL_MOST 24u /* kits of each sort that are kept */
 #define PEER_MOST 32u
 #define RESTS_MOST 16u /* for one carrier */
 
