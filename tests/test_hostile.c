@@ -1053,6 +1053,8 @@ static void a_sender_survives_any_words_of_its_receiver(void *argument)
 static void a_receiver_that_keeps_what_it_consumed_gets_no_memory_without_end(void *argument)
 {
     const size_t size = *(size_t *)argument;
+    if (THREAD_SANITIZED)
+        skip_test("it takes more address space than the sanitizer leaves");
     struct rill_channel_options options = {.size = sizeof options, .limit = 64 * KIB};
     struct scene scene = open_scene(&options);
     unsigned char *bytes = calloc(1, size);

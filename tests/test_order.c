@@ -91,7 +91,10 @@ static uint64_t send_numbers(struct race *race, unsigned self, uint64_t next, un
     for (uint64_t left = how_many(next); left > 0 && next < race->count; left--, next++) {
         size_t size = size_of(race, next);
         stamp(bytes, size, self, next);
-        require_ok(rill_send(race->tx, bytes, size));
+        int code;
+        while ((code = rill_send(race->tx, bytes, size)) == RILL_EAGAIN)
+            sched_yield(); /* of those who come and go, more came than the receiver has had time to learn of */
+        require_ok(code);
     }
     return next;
 }
