@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "inbox.h"
+/* The next message out of all lanes, sleeping, and the life of an inbox. */
+#include "inbox_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,7 @@
 #include "../shm/wake.h"
 #include "handle.h"
 #include "message.h"
-#include "packet.h"
 #include "process.h"
-#include "reuse.h"
 #include "source.h"
 
 #define SKIPS_MOST 64u          /* records that are none passed over at one look */
@@ -20,867 +19,11 @@
 #define PUBLISH_EVERY ((uint64_t)64 << 10)
 #define PINNED_MOST ((uint64_t)4 << 20) /* bytes of a lane's blocks held by messages read in place: beyond, they are copied */
 #define ABSORB_EVERY 1024u      /* looks: what a hostile sender's writes to the page can hide is found then */
-#define PACKETS_MOST 1024u      /* at a time: a flood of them must not keep a call from returning */
 #define SETTLE_AFTER 4u
-#define SCAN_AFTER 5u           /* fewer packets of ours never fill a socket, however small its buffer was made */
-#define CHECK_LONE_EVERY 16u    /* sleeps */
-#define CHECKS_EACH 2u          /* owners asked after whenever the socket is asked anyway */
-#define ARRIVALS_MOST 256u      /* packets of objects that may wait for their records; an honest owner has one under way for each thread, and 8 on the socket */
 #define DRAINS_MOST 4u          /* looks at the socket for the packet of a record whose owner is gone */
-#define CHAIN_MOST (1u << 20)   /* returned blocks looked through at one time: a hostile chain could go round for ever */
 #define TRIM_AFTER INT64_C(250000000) /* ns of silence after which blocks that wait for their owner are given to the system */
 #define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
 #define PENDING 2               /* internal: the objects of a record have not come yet */
-
-/* ---- faults ---- */
-
-static unsigned fault_index(int code)
-{
-    return code == RILL_EVERSION ? 1 : code == RILL_EQUOTA ? 2 : 0;
-}
-
-static int next_fault(struct rill_inbox *inbox)
-{
-    static const int codes[3] = {RILL_EPEER, RILL_EVERSION, RILL_EQUOTA};
-    for (unsigned i = 0; i < 3; i++) {
-        if (inbox->faults[i]) {
-            inbox->faults[i]--;
-            return codes[i];
-        }
-    }
-    return RILL_OK;
-}
-
-static bool is_fault(int code)
-{
-    return code == RILL_EPEER || code == RILL_EVERSION || code == RILL_EQUOTA;
-}
-
-/* ---- lanes ---- */
-
-int rill_inlane_at(struct rill_inlane *lane, uint64_t offset, uint64_t size, unsigned char **pointer)
-{
-    if (!lane->own)
-        return rill_view_at(&lane->view, offset, size, pointer);
-    (void)pthread_mutex_lock(&lane->own->lock);
-    *pointer = rill_segment_at(&lane->own->segment, offset, size);
-    (void)pthread_mutex_unlock(&lane->own->lock);
-    return *pointer ? RILL_OK : RILL_EPEER;
-}
-
-void rill_inlane_release(struct rill_inlane *lane)
-{
-    if (atomic_fetch_sub_explicit(&lane->references, 1, memory_order_acq_rel) != 1)
-        return;
-    rill_view_close(&lane->view);
-    if (lane->own)
-        rill_lane_release(lane->own);
-    rill_port_close(lane->memory);
-    rill_port_close(lane->room_socket);
-    rill_port_close(lane->chain);
-    while (lane->arrivals) {
-        struct rill_arrival *arrival = lane->arrivals;
-        lane->arrivals = arrival->next;
-        rill_arrival_free(arrival);
-    }
-    (void)pthread_mutex_destroy(&lane->lock);
-    free(lane->returner.rests);
-    free(lane);
-}
-
-/* Pages wholly inside a block of the lane. */
-static void punch(struct rill_inlane *lane, uint64_t offset, uint64_t size, bool keep_first)
-{
-    uint64_t first = (offset + RILL_PAGE_BYTES - 1) & ~(RILL_PAGE_BYTES - 1);
-    uint64_t last = (offset + size) & ~(RILL_PAGE_BYTES - 1);
-    if (keep_first)
-        first += first == offset ? RILL_PAGE_BYTES : 0;
-    if (last > first)
-        (void)rill_port_memory_punch(lane->own ? lane->own->segment.memory : lane->memory, first, last - first);
-}
-
-/* Under the lane's lock. */
-void rill_inlane_return_locked(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
-{
-    if (size < RILL_RETURN_BYTES_MIN || offset % 8 || atomic_load_explicit(&lane->dropped, memory_order_relaxed))
-        return; /* no block of ours is like this: let its owner miss it */
-    (void)rill_return_forget_rest(&lane->returner, offset); /* of another allocation, which may have been larger */
-    bool punched = rill_return_wants_punch(&lane->returner, lane->header, size);
-    if (punched && rill_return_hold(&lane->returner, offset)) {
-        punch(lane, offset, size, false);
-    } else {
-        if (punched)
-            punch(lane, offset, size, true);
-        rill_return_push(&lane->returner, lane->header, offset, block, size, punched);
-        if (!punched && size >= RILL_REST_MIN)
-            rill_return_note_rest(&lane->returner, offset, size);
-    }
-}
-
-static void give_back(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
-{
-    (void)pthread_mutex_lock(&lane->lock);
-    rill_inlane_return_locked(lane, offset, block, size);
-    (void)pthread_mutex_unlock(&lane->lock);
-}
-
-static void link_message(struct rill_inlane *lane, rill_message *message)
-{
-    (void)pthread_mutex_lock(&lane->lock);
-    message->previous = NULL;
-    message->next = lane->lent;
-    if (lane->lent)
-        lane->lent->previous = message;
-    lane->lent = message;
-    (void)pthread_mutex_unlock(&lane->lock);
-}
-
-void rill_inlane_close_message(rill_message *message)
-{
-    struct rill_inlane *lane = message->lane;
-    (void)pthread_mutex_lock(&lane->lock);
-    if (message->next)
-        message->next->previous = message->previous;
-    if (message->previous)
-        message->previous->next = message->next;
-    else
-        lane->lent = message->next;
-    if (message->offset) /* else it became a private copy, and its allocation went back then */
-        rill_inlane_return_locked(lane, message->offset, (unsigned char *)(uintptr_t)message->data - message->front, message->capacity);
-    (void)pthread_mutex_unlock(&lane->lock);
-    rill_inlane_release(lane);
-}
-
-void rill_inlane_return_buffer(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
-{
-    give_back(lane, offset, block, size);
-    atomic_fetch_sub_explicit(&lane->buffers, 1, memory_order_release);
-}
-
-/* Punches the noted blocks of a chain from `at`; gives its last node. NULL: the chain is not sound, and its owner may keep what is lost of it. */
-static unsigned char *punch_chain(struct rill_inlane *lane, uint64_t at)
-{
-    for (unsigned i = 0; i < CHAIN_MOST; i++) {
-        unsigned char *node;
-        if (at < RILL_PAGE_BYTES || at % 8 || rill_inlane_at(lane, at, RILL_RETURN_BYTES_MIN, &node) != RILL_OK)
-            return NULL;
-        uint64_t size = rill_return_forget_rest(&lane->returner, at), next = rill_return_next(node);
-        if (size) {
-            punch(lane, at, size, true);
-            rill_return_mark_punched(node);
-        }
-        if (next == 0)
-            return node;
-        at = next;
-    }
-    return NULL;
-}
-
-/* The lane's owner has not looked for a while at what came back: its pages go to the system. */
-static void trim(struct rill_inlane *lane)
-{
-    (void)pthread_mutex_lock(&lane->lock);
-    if (atomic_load_explicit(&lane->returner.resting, memory_order_relaxed) && !atomic_load_explicit(&lane->dropped, memory_order_relaxed)) {
-        atomic_store_explicit(&lane->returner.resting, false, memory_order_relaxed);
-        uint64_t first = rill_return_recall(lane->header);
-        unsigned char *last = first ? punch_chain(lane, first) : NULL;
-        if (last)
-            rill_return_restore(lane->header, first, last);
-    }
-    (void)pthread_mutex_unlock(&lane->lock);
-}
-
-/* ---- blocks of rings ---- */
-
-struct rill_inblock *rill_inblock_enter(struct rill_inlane *lane, struct rill_span span, unsigned char *base)
-{
-    struct rill_inblock *block = malloc(sizeof *block);
-    if (!block)
-        return NULL;
-    atomic_init(&block->references, RILL_INBLOCK_BIAS);
-    block->lent = 0;
-    block->lane = lane;
-    block->offset = span.offset;
-    block->size = span.size;
-    block->base = base;
-    block->mapped = block->kept = false;
-    rill_inlane_reference(lane);
-    (void)pthread_mutex_lock(&lane->lock);
-    block->previous = NULL;
-    block->next = lane->blocks;
-    if (lane->blocks)
-        lane->blocks->previous = block;
-    lane->blocks = block;
-    (void)pthread_mutex_unlock(&lane->lock);
-    return block;
-}
-
-static void free_block(struct rill_inblock *block)
-{
-    struct rill_inlane *lane = block->lane;
-    (void)pthread_mutex_lock(&lane->lock);
-    if (block->next)
-        block->next->previous = block->previous;
-    if (block->previous)
-        block->previous->next = block->next;
-    else
-        lane->blocks = block->next;
-    if (!block->kept)
-        rill_inlane_return_locked(lane, block->offset, block->base, block->size);
-    (void)pthread_mutex_unlock(&lane->lock);
-    if (block->mapped)
-        rill_port_memory_unmap(block->base, block->size);
-    rill_inlane_release(lane);
-    free(block);
-}
-
-void rill_inblock_close(struct rill_inblock *block)
-{
-    if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) /* K1 */
-        return;
-    atomic_fetch_sub_explicit(&block->lane->pinned, block->size, memory_order_relaxed);
-    free_block(block);
-}
-
-/* The ring goes on elsewhere. */
-static void leave_block(struct rill_inring *ring)
-{
-    struct rill_inblock *block = ring->block;
-    ring->block = NULL;
-    if (block)
-        rill_inblock_leave(block);
-    else
-        give_back(ring->lane, ring->reader.offset, ring->reader.block, ring->reader.size);
-}
-
-void rill_inblock_leave(struct rill_inblock *block)
-{
-    atomic_fetch_add_explicit(&block->lane->pinned, block->size, memory_order_relaxed); /* before K2: whoever frees it subtracts */
-    uint32_t ours = RILL_INBLOCK_BIAS - block->lent;
-    if (atomic_fetch_sub_explicit(&block->references, ours, memory_order_acq_rel) != ours) /* K2 */
-        return;
-    atomic_fetch_sub_explicit(&block->lane->pinned, block->size, memory_order_relaxed);
-    free_block(block);
-}
-
-static void close_rings(struct rill_inlane *lane)
-{
-    for (uint32_t i = 0; i < lane->ring_count; i++) {
-        leave_block(lane->rings[i]);
-        free(lane->rings[i]);
-    }
-    lane->ring_count = 0;
-}
-
-/* ---- lanes, on ---- */
-
-static const struct rill_arrival *find_arrival(const struct rill_inlane *lane, uint64_t number)
-{
-    const struct rill_arrival *found = lane->arrivals;
-    while (found && found->number != number)
-        found = found->next;
-    return found;
-}
-
-/* G1 and G3 of shm/carry.h: can a record with this state be dealt with? One in the chain can as soon as the chain itself has come, as a packet. */
-static bool carry_stirs(const struct rill_inlane *lane, uint32_t state, uint64_t number)
-{
-    bool on_socket = state == RILL_CARRY_PENDING || state == RILL_CARRY_SENT;
-    bool waits = on_socket || (state == RILL_CARRY_CHAINED && lane->chain == RILL_NO_OBJECT);
-    return !waits || find_arrival(lane, number);
-}
-
-static bool ring_stirs(const struct rill_inring *ring)
-{
-    return !ring->given_up && (ring->pending ? carry_stirs(ring->lane, rill_carry_state(ring->pending), ring->pending_number) : rill_ring_ready(&ring->reader));
-}
-
-static void activate(struct rill_inbox *inbox, struct rill_inlane *lane)
-{
-    if (lane->active)
-        return;
-    if (lane->parked & 1)
-        rill_wake_disarm(lane->header, &lane->parked);
-    lane->active = true;
-    inbox->active[inbox->active_count++] = lane;
-}
-
-static void remove_active(struct rill_inbox *inbox, struct rill_inlane *lane)
-{
-    for (uint32_t i = 0; i < inbox->active_count; i++) {
-        if (inbox->active[i] == lane) {
-            inbox->active[i] = inbox->active[--inbox->active_count];
-            break;
-        }
-    }
-    lane->active = false;
-}
-
-static struct rill_shelf *take_shelf(struct rill_inlane *lane)
-{
-    (void)pthread_mutex_lock(&lane->lock);
-    struct rill_shelf *shelf = lane->shelf;
-    lane->shelf = NULL;
-    (void)pthread_mutex_unlock(&lane->lock);
-    return shelf;
-}
-
-static void drop_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
-{
-    remove_active(inbox, lane);
-    inbox->lanes[lane->number - 1] = NULL;
-    inbox->lane_count--;
-    inbox->order.count = 0;
-    inbox->hot = NULL;
-    inbox->chosen = NULL;
-    (void)pthread_mutex_lock(&lane->lock);
-    atomic_store_explicit(&lane->dropped, 1, memory_order_relaxed);
-    (void)pthread_mutex_unlock(&lane->lock);
-    rill_port_close(lane->room_socket);
-    lane->room_socket = RILL_NO_OBJECT;
-    rill_shelf_close(take_shelf(lane));
-    close_rings(lane);
-    rill_inlane_release(lane);
-}
-
-void rill_inbox_strip(struct rill_inbox *inbox)
-{
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
-        if (inbox->lanes[i])
-            drop_lane(inbox, inbox->lanes[i]);
-    atomic_store_explicit(&inbox->page->rings, 0, memory_order_relaxed);
-    atomic_store_explicit(&inbox->page->ticket, 1, memory_order_relaxed);
-}
-
-/* Closes a lane whose owner broke a rule: the owner learns of it at its next new block, our caller once. */
-static void refuse_lane(struct rill_inbox *inbox, struct rill_inlane *lane, int code)
-{
-    inbox->faults[fault_index(code)]++;
-    atomic_store_explicit(&lane->header->refused, code, memory_order_relaxed);
-    (void)atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
-    for (uint32_t i = 0; i < lane->ring_count; i++)
-        (void)rill_ring_poison(&lane->rings[i]->reader);
-    drop_lane(inbox, lane);
-}
-
-/* Takes in the rings that the owner has added. Faults and shortages as rill_view_at. */
-static int open_rings(struct rill_inlane *lane, uint32_t count)
-{
-    if (count > RILL_RINGS_MAX || count < lane->ring_count)
-        return RILL_EPEER;
-    while (lane->ring_count < count) {
-        struct rill_inring *ring = calloc(1, sizeof *ring);
-        if (!ring)
-            return RILL_ENOMEM;
-        struct rill_span first = lane->header->ring[lane->ring_count].first;
-        unsigned char *block;
-        int code = rill_inlane_at(lane, first.offset, first.size, &block);
-        if (code == RILL_OK)
-            code = rill_ring_open(&ring->reader, first, block);
-        if (code != RILL_OK) {
-            free(ring);
-            return code;
-        }
-        ring->lane = lane;
-        ring->block = rill_inblock_enter(lane, first, block);
-        lane->rings[lane->ring_count++] = ring;
-    }
-    return RILL_OK;
-}
-
-/* ---- announcements ---- */
-
-static int grow_slots(struct rill_inbox *inbox, uint32_t larger)
-{
-    struct rill_inlane **active = realloc(inbox->active, larger * sizeof(struct rill_inlane *));
-    if (active)
-        inbox->active = active;
-    struct rill_inlane **lanes = active ? realloc(inbox->lanes, larger * sizeof(struct rill_inlane *)) : NULL;
-    if (!lanes)
-        return RILL_ENOMEM;
-    memset(lanes + inbox->lane_capacity, 0, (larger - inbox->lane_capacity) * sizeof *lanes);
-    inbox->lanes = lanes;
-    inbox->lane_capacity = larger;
-    return RILL_OK;
-}
-
-int rill_inbox_reserve_number(struct rill_inbox *inbox, uint32_t number)
-{
-    return number <= inbox->lane_capacity ? RILL_OK : grow_slots(inbox, number);
-}
-
-static int reserve_slot(struct rill_inbox *inbox, uint32_t *slot)
-{
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
-        if (!inbox->lanes[i]) {
-            *slot = i;
-            return RILL_OK;
-        }
-    }
-    *slot = inbox->lane_capacity;
-    return grow_slots(inbox, inbox->lane_capacity ? inbox->lane_capacity * 2 : 4);
-}
-
-static int check_header(const struct rill_lane_header *header, const struct rill_page *page)
-{
-    if (header->magic != RILL_LANE_MAGIC)
-        return RILL_EPEER;
-    if (header->version != RILL_LAYOUT_VERSION || header->fingerprint != RILL_FINGERPRINT)
-        return RILL_EVERSION;
-    return header->id[0] == page->id[0] && header->id[1] == page->id[1] ? RILL_OK : RILL_EPEER;
-}
-
-int rill_inlane_map(struct rill_inbox *inbox, struct rill_inlane *lane)
-{
-    int code = RILL_OK;
-    if (!lane->own)
-        code = rill_view_open(&lane->view, lane->memory, inbox->max_lane_bytes);
-    unsigned char *start = NULL;
-    if (code == RILL_OK)
-        code = rill_inlane_at(lane, 0, RILL_PAGE_BYTES, &start);
-    if (code != RILL_OK)
-        return code;
-    lane->header = (struct rill_lane_header *)(void *)start;
-    return check_header(lane->header, inbox->page);
-}
-
-static bool known_already(const struct rill_inbox *inbox, const struct rill_identity *identity)
-{
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
-        if (inbox->lanes[i] && memcmp(&inbox->lanes[i]->identity, identity, sizeof *identity) == 0)
-            return true;
-    return false;
-}
-
-/* What may wait unpunched for the owners of all lanes. With a limit each of them goes round in that much; without, they share what a burst may leave. */
-static uint64_t idle_bytes(const struct rill_inbox *inbox)
-{
-    const uint64_t least = (uint64_t)256 << 10, some = (uint64_t)4 << 20, most = (uint64_t)64 << 20;
-    uint64_t limit = inbox->page_limit;
-    if (limit)
-        return limit < some ? some : limit > most ? most : limit;
-    uint64_t share = some / (inbox->lane_count + 1);
-    return share < least ? least : share;
-}
-
-static void share_idle_bytes(struct rill_inbox *inbox)
-{
-    uint64_t bytes = idle_bytes(inbox);
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
-        struct rill_inlane *lane = inbox->lanes[i];
-        if (!lane)
-            continue;
-        (void)pthread_mutex_lock(&lane->lock);
-        lane->returner.idle_max = bytes;
-        (void)pthread_mutex_unlock(&lane->lock);
-    }
-}
-
-struct rill_inlane *rill_inlane_make(rill_object memory, uint64_t id)
-{
-    struct rill_inlane *lane = calloc(1, sizeof *lane);
-    if (lane && pthread_mutex_init(&lane->lock, NULL) != 0) {
-        free(lane);
-        lane = NULL;
-    }
-    if (!lane)
-        return NULL;
-    lane->memory = memory;
-    lane->room_socket = RILL_NO_OBJECT;
-    lane->chain = RILL_NO_OBJECT;
-    lane->id = id;
-    lane->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
-    atomic_init(&lane->references, 1);
-    return lane;
-}
-
-void rill_inbox_add_lane(struct rill_inbox *inbox, struct rill_inlane *lane, uint32_t number)
-{
-    lane->number = number;
-    inbox->lanes[number - 1] = lane;
-    inbox->lane_count++;
-    share_idle_bytes(inbox);
-    activate(inbox, lane);
-}
-
-/* Takes the memory over, unless the result is a shortage (not a fault). */
-static int accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id)
-{
-    uint32_t slot;
-    int code = reserve_slot(inbox, &slot);
-    struct rill_inlane *lane = code == RILL_OK ? rill_inlane_make(memory, id) : NULL;
-    if (!lane)
-        return RILL_ENOMEM;
-    code = rill_port_memory_check(memory, true);
-    if (code == RILL_OK)
-        code = rill_port_identify(memory, &lane->identity);
-    if (code == RILL_OK && known_already(inbox, &lane->identity))
-        code = RILL_EPEER;
-    if (code == RILL_OK && inbox->lane_count >= inbox->max_lanes)
-        code = RILL_EQUOTA;
-    lane->own = rill_own_find(&lane->identity);
-    if (code == RILL_OK)
-        code = rill_inlane_map(inbox, lane);
-    if (code == RILL_OK)
-        code = open_rings(lane, atomic_load_explicit(&lane->header->rings, memory_order_seq_cst));
-    if (code != RILL_OK && !is_fault(code))
-        lane->memory = RILL_NO_OBJECT; /* a shortage: the caller keeps it and tries again */
-    else if (lane->own) {
-        rill_lane_keep(lane->own, memory);
-        lane->memory = RILL_NO_OBJECT;
-    }
-    if (code == RILL_EQUOTA && lane->header == NULL && rill_inlane_map(inbox, lane) == RILL_OK) {
-        atomic_store_explicit(&lane->header->refused, code, memory_order_relaxed); /* so that its owner learns of it */
-    }
-    if (code != RILL_OK) {
-        if (is_fault(code))
-            inbox->faults[fault_index(code)]++;
-        atomic_store_explicit(&lane->dropped, 1, memory_order_relaxed);
-        close_rings(lane);
-        rill_inlane_release(lane);
-        return is_fault(code) ? RILL_OK : code;
-    }
-    atomic_store_explicit(&lane->header->number, slot + 1, memory_order_relaxed); /* before the first arming, which orders it */
-    rill_inbox_add_lane(inbox, lane, slot + 1);
-    return RILL_OK;
-}
-
-static int retry_pending(struct rill_inbox *inbox)
-{
-    if (inbox->pending == RILL_NO_OBJECT)
-        return RILL_OK;
-    int code = accept_lane(inbox, inbox->pending, inbox->pending_id);
-    if (code == RILL_OK)
-        inbox->pending = RILL_NO_OBJECT;
-    return code;
-}
-
-/* ---- what was consumed ---- */
-
-static void publish(struct rill_inbox *inbox, struct rill_inlane *lane)
-{
-    lane->published = lane->consumed;
-    atomic_store_explicit(&lane->header->consumed_messages, lane->consumed_messages, memory_order_relaxed);
-    if (!inbox->page_limit) {
-        atomic_store_explicit(&lane->header->consumed, lane->consumed, memory_order_relaxed); /* for statistics only */
-        return;
-    }
-    if (!rill_wake_consumed(lane->header, lane->consumed, &lane->rung_for))
-        return;
-    lane->owes_room = lane->room_socket == RILL_NO_OBJECT; /* it is still on its way */
-    if (lane->owes_room)
-        return;
-    const unsigned char byte = 1;
-    struct rill_run_of_bytes run = {.data = &byte, .size = sizeof byte};
-    (void)rill_port_send(lane->room_socket, &run, 1, NULL, 0, false); /* full: it has a reason to wake already */
-}
-
-/* While messages keep coming, a sixteenth of the limit at a time is enough, unless the owner sleeps; a pause publishes everything. */
-static void publish_all(struct rill_inbox *inbox, bool pause)
-{
-    for (uint32_t i = 0; i < inbox->active_count; i++) {
-        struct rill_inlane *lane = inbox->active[i];
-        uint64_t unpublished = lane->consumed - lane->published;
-        bool asleep = atomic_load_explicit(&lane->header->room_at, memory_order_relaxed) != 0;
-        if (unpublished && (pause || asleep || unpublished >= inbox->page_limit / 16))
-            publish(inbox, lane);
-    }
-}
-
-void rill_inbox_publish_all(struct rill_inbox *inbox)
-{
-    publish_all(inbox, true);
-}
-
-/* ---- packets ---- */
-
-static struct rill_inlane *lane_of_id(const struct rill_inbox *inbox, uint64_t id)
-{
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
-        if (inbox->lanes[i] && inbox->lanes[i]->id == id)
-            return inbox->lanes[i];
-    return NULL; /* its owner was refused, or lies */
-}
-
-static void take_room_socket(struct rill_inbox *inbox, struct rill_inlane *lane, rill_object socket)
-{
-    rill_port_close(lane->room_socket);
-    lane->room_socket = socket;
-    activate(inbox, lane);
-    if (lane->owes_room) {
-        lane->rung_for = 0;
-        publish(inbox, lane);
-    }
-}
-
-static void take_chain(struct rill_inbox *inbox, struct rill_inlane *lane, rill_object chain)
-{
-    lane->chain = chain;
-    activate(inbox, lane);
-}
-
-static void add_arrival(struct rill_inlane *lane, struct rill_arrival *arrival)
-{
-    arrival->next = lane->arrivals;
-    lane->arrivals = arrival;
-    lane->arrival_count++;
-}
-
-static struct rill_arrival *take_arrival(struct rill_inlane *lane, uint64_t number)
-{
-    struct rill_arrival **link = &lane->arrivals;
-    while (*link && (*link)->number != number)
-        link = &(*link)->next;
-    struct rill_arrival *found = *link;
-    if (found) {
-        *link = found->next;
-        lane->arrival_count--;
-    }
-    return found;
-}
-
-/* The objects of a record, which is in its ring already or was given up. The arrival is taken over. */
-static void deliver_arrival(struct rill_inbox *inbox, uint64_t id, struct rill_arrival *arrival)
-{
-    struct rill_inlane *lane = lane_of_id(inbox, id);
-    if (!lane || lane->arrival_count == ARRIVALS_MOST) {
-        rill_arrival_free(arrival);
-        if (lane)
-            refuse_lane(inbox, lane, RILL_EPEER);
-        return;
-    }
-    add_arrival(lane, arrival);
-    atomic_store_explicit(&lane->header->unpacked, ++lane->unpacked, memory_order_relaxed); /* a bound for the owner, no order with anything */
-    activate(inbox, lane);
-}
-
-static int handle_objects(struct rill_inbox *inbox, const struct rill_notice *notice)
-{
-    struct rill_arrival *arrival;
-    int code = rill_arrival_peek(inbox->socket, notice->number, &arrival);
-    if (code == RILL_OK)
-        deliver_arrival(inbox, notice->word, arrival);
-    inbox->carries = true;
-    return code == RILL_EPEER ? RILL_OK : code; /* no owner of ours sent this */
-}
-
-/* A packet's only object, which is taken over. RILL_ENOMEM …: it is kept, for the packet is gone or has to go. */
-static int use_object(struct rill_inbox *inbox, const struct rill_notice *notice, rill_object object)
-{
-    if (notice->kind != RILL_PACKET_LANE) {
-        struct rill_inlane *lane = lane_of_id(inbox, notice->word);
-        if (lane && notice->kind == RILL_PACKET_ROOM)
-            take_room_socket(inbox, lane, object);
-        else if (lane && lane->chain == RILL_NO_OBJECT && rill_port_packets_check(object))
-            take_chain(inbox, lane, object);
-        else
-            rill_port_close(object);
-        return RILL_OK;
-    }
-    int code = accept_lane(inbox, object, notice->word);
-    if (code != RILL_OK) {
-        inbox->pending = object;
-        inbox->pending_id = notice->word;
-    }
-    return code;
-}
-
-/* A packet that carries an object. For lack of a handle or of memory it stays, or the object does, and nothing is lost. */
-static int handle_object(struct rill_inbox *inbox, const struct rill_notice *notice)
-{
-    rill_object object;
-    int code = rill_port_peek_object(inbox->socket, &object);
-    if (code == RILL_EPEER)
-        return RILL_OK; /* it carries none, or several: not ours */
-    if (code != RILL_OK)
-        return code;
-    code = use_object(inbox, notice, object);
-    if (code != RILL_OK)
-        rill_port_drop(inbox->socket);
-    return code;
-}
-
-static bool has_object(const struct rill_notice *notice)
-{
-    return notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM || notice->kind == RILL_PACKET_CHAIN;
-}
-
-static void handle_wake(struct rill_inbox *inbox, const struct rill_notice *notice)
-{
-    if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1])
-        activate(inbox, inbox->lanes[notice->word - 1]);
-}
-
-/* The packet that was peeked at; it is dropped before the next one is looked at. */
-static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *notice, size_t size)
-{
-    int code = RILL_OK;
-    if (size != sizeof *notice)
-        inbox->unsettled += SCAN_AFTER; /* not ours; and large packets fill a socket sooner */
-    else if (has_object(notice))
-        code = handle_object(inbox, notice);
-    else if (notice->kind == RILL_PACKET_CARRIED)
-        code = handle_objects(inbox, notice);
-    else
-        handle_wake(inbox, notice);
-    if (code != RILL_OK)
-        return code;
-    inbox->unsettled++;
-    inbox->wakeups++;
-    inbox->undropped = true;
-    return RILL_OK;
-}
-
-/* A packet that was received with its objects, which lie in `arrival`. */
-static int handle_received(struct rill_inbox *inbox, const struct rill_notice *notice, size_t size, struct rill_arrival *arrival)
-{
-    int code = RILL_OK;
-    inbox->unsettled += size == sizeof *notice ? 1 : SCAN_AFTER;
-    inbox->wakeups++;
-    arrival->number = notice->number;
-    if (size == sizeof *notice && notice->kind == RILL_PACKET_CARRIED) {
-        inbox->spare = NULL;
-        deliver_arrival(inbox, notice->word, arrival);
-        return RILL_OK;
-    }
-    if (size == sizeof *notice && has_object(notice) && arrival->count == 1) {
-        arrival->count = 0;
-        code = use_object(inbox, notice, arrival->objects[0]);
-    } else if (size == sizeof *notice) {
-        handle_wake(inbox, notice);
-    }
-    rill_arrival_clear(arrival);
-    return code;
-}
-
-/* As take_packet where packets with objects are usual: a call less for each of them. */
-static int receive_packet(struct rill_inbox *inbox, rill_object event, int64_t deadline)
-{
-    struct rill_notice notice = {0};
-    struct rill_packet packet = {.data = {&notice}, .capacity = {sizeof notice}};
-    struct rill_arrival *arrival = inbox->spare;
-    unsigned count;
-    int code = rill_port_receive_objects(inbox->socket, event, deadline, &packet, arrival->objects, &count);
-    if (code != RILL_OK)
-        return code;
-    arrival->count = count;
-    return handle_received(inbox, &notice, packet.truncated ? 0 : packet.size, arrival);
-}
-
-/* The packet that was dealt with last goes. That is left until the socket is asked again: a channel that is closed before need not do it. */
-void rill_inbox_settle_socket(struct rill_inbox *inbox)
-{
-    if (inbox->undropped)
-        rill_port_drop(inbox->socket);
-    inbox->undropped = false;
-}
-
-static void disconnect(struct rill_inbox *inbox)
-{
-    inbox->disconnected = true;
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
-        if (inbox->lanes[i]) {
-            inbox->lanes[i]->ending = true;
-            activate(inbox, inbox->lanes[i]);
-        }
-    }
-}
-
-/* Receives one packet and does what it says. RILL_EDISCONNECTED is not an error here. */
-static int take_packet(struct rill_inbox *inbox, rill_object event, int64_t deadline)
-{
-    struct rill_notice notice = {0};
-    size_t size = 0;
-    rill_inbox_settle_socket(inbox);
-    if (inbox->carries && !inbox->spare)
-        inbox->spare = rill_arrival_make();
-    bool with_objects = inbox->carries && inbox->spare;
-    int code = with_objects ? receive_packet(inbox, event, deadline)
-                            : rill_port_peek(inbox->socket, event, deadline, &notice, sizeof notice, &size);
-    if (code == RILL_EDISCONNECTED)
-        disconnect(inbox);
-    return code == RILL_OK && !with_objects ? handle_packet(inbox, &notice, size) : code;
-}
-
-/* Lanes that rang into a full socket are named by no packet. */
-static void scan_armed(struct rill_inbox *inbox)
-{
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
-        struct rill_inlane *lane = inbox->lanes[i];
-        if (!lane || lane->active)
-            continue;
-        lane->parked++; /* a new number: the owner may have noted the old one for a message that is received already */
-        rill_wake_arm(lane->header, &lane->parked);
-        bool found = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count ||
-                     atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0;
-        for (uint32_t r = 0; r < lane->ring_count && !found; r++)
-            found = ring_stirs(lane->rings[r]);
-        if (found)
-            activate(inbox, lane);
-    }
-}
-
-/* Asks after the owner of one lane, another one at each call. True: it is dead, and its lane is active again to be emptied. */
-static bool found_dead(struct rill_inbox *inbox)
-{
-    if (inbox->disconnected)
-        return false;
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
-        struct rill_inlane *lane = inbox->lanes[inbox->next_check++ % inbox->lane_capacity];
-        if (!lane || lane->ending || lane->own)
-            continue;
-        if (rill_port_owner_alive(lane->memory))
-            return false;
-        lane->ending = lane->dead = true;
-        activate(inbox, lane);
-        return true;
-    }
-    return false;
-}
-
-/* Before it sleeps. A lone lane's death usually ends the channel, which the socket tells; but a sender that has never sent may be left, so it is
- * asked after as well, seldom. */
-static bool found_dead_before_sleep(struct rill_inbox *inbox)
-{
-    return (inbox->lane_count > 1 || inbox->sleeps++ % CHECK_LONE_EVERY == 0) && found_dead(inbox);
-}
-
-/* Takes all packets that wait at the socket. RILL_EDISCONNECTED: no sender is left. */
-static int take_packets(struct rill_inbox *inbox)
-{
-    int code = retry_pending(inbox);
-    if (code != RILL_OK)
-        return code;
-    if (inbox->disconnected)
-        return RILL_EDISCONNECTED;
-    /* Before the packets are taken: what is counted up behind this is found next time. */
-    uint32_t rings = atomic_load_explicit(&inbox->page->rings, memory_order_seq_cst);
-    uint32_t rang = atomic_load_explicit(&inbox->page->rang, memory_order_seq_cst);
-    unsigned taken = 0;
-    do
-        code = take_packet(inbox, RILL_NO_OBJECT, RILL_NOW);
-    while (code == RILL_OK && ++taken < PACKETS_MOST);
-    if (code != RILL_EEMPTY && code != RILL_OK)
-        return code;
-    inbox->more_packets = code == RILL_OK;
-    if (code == RILL_EEMPTY) { /* else there are more, and the next look goes on with them */
-        inbox->rings_seen = rings;
-        inbox->rang_seen = rang;
-    }
-    if (inbox->unsettled >= SCAN_AFTER)
-        scan_armed(inbox);
-    inbox->unsettled = 0;
-    return RILL_OK;
-}
-
-static int absorb(void *state)
-{
-    struct rill_inbox *inbox = state;
-    int code = take_packets(inbox);
-    for (unsigned i = 0; i < CHECKS_EACH && code == RILL_OK; i++)
-        (void)found_dead(inbox);
-    return code;
-}
 
 /* ---- looking ---- */
 
@@ -903,7 +46,7 @@ static int pass_over(struct rill_inbox *inbox, struct rill_inring *ring)
                    : rill_inlane_at(ring->lane, large.offset, large.capacity, &block);
         if (code != RILL_OK)
             return code;
-        give_back(ring->lane, large.offset, block, large.capacity);
+        rill_inlane_give_back(ring->lane, large.offset, block, large.capacity);
     }
     if (record.ticket)
         ring->reader.last_ticket = record.ticket;
@@ -933,7 +76,7 @@ static int settle_head(struct rill_inbox *inbox, struct rill_inring *ring, struc
             continue;
         }
         ring->pending_number = head->carried->number;
-        if (carry_stirs(ring->lane, state, ring->pending_number))
+        if (rill_inlane_carry_stirs(ring->lane, state, ring->pending_number))
             return RILL_OK;
         ring->pending = head->carried;
         return PENDING;
@@ -954,7 +97,7 @@ static int follow_link(struct rill_inring *ring, const struct rill_record *link)
     code = rill_ring_open(&next, span, block);
     if (code != RILL_OK)
         return code;
-    leave_block(ring);
+    rill_inring_leave_block(ring);
     ring->reader = next;
     ring->block = rill_inblock_enter(ring->lane, span, block);
     return RILL_OK;
@@ -983,14 +126,14 @@ static bool drop_pending_heads(struct rill_inbox *inbox, struct rill_inlane *lan
     if (!waits)
         return true;
     if (lane->drained++ == 0) {
-        (void)take_packets(inbox); /* what the owner sent before it died is there */
+        (void)rill_inbox_take_packets(inbox); /* what the owner sent before it died is there */
         return false;
     }
     for (uint32_t i = 0; i < lane->ring_count; i++) {
         struct rill_inring *ring = lane->rings[i];
         bool dropped = !ring->pending || rill_carry_drop((struct rill_carried *)(uintptr_t)ring->pending);
         if (!dropped && lane->drained <= DRAINS_MOST)
-            return (void)take_packets(inbox), false; /* it is alive, and was faster */
+            return (void)rill_inbox_take_packets(inbox), false; /* it is alive, and was faster */
         ring->given_up = ring->given_up || (!dropped && lane->drained > DRAINS_MOST);
         if (ring->pending && !ring->given_up && pass_over(inbox, ring) != RILL_OK)
             ring->given_up = true;
@@ -1004,11 +147,11 @@ static bool rest_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
     if (!inbox->may_rest || inbox->lane_count != 1 || lane->dead || lane->revoked ||
         atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != RILL_CLOSED_RESTING)
         return false;
-    remove_active(inbox, lane);
+    rill_inbox_remove_active(inbox, lane);
     lane->ending = false;
     rill_wake_arm(lane->header, &lane->parked);
-    if (atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != RILL_CLOSED_RESTING || ring_stirs(lane->rings[0]))
-        activate(inbox, lane); /* P2 of wake.h: it is in use again */
+    if (atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != RILL_CLOSED_RESTING || rill_inring_stirs(lane->rings[0]))
+        rill_inbox_activate(inbox, lane); /* P2 of wake.h: it is in use again */
     return true;
 }
 
@@ -1016,7 +159,7 @@ static bool rest_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 static bool finish_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     for (uint32_t i = 0; i < lane->ring_count; i++)
-        if (ring_stirs(lane->rings[i]))
+        if (rill_inring_stirs(lane->rings[i]))
             return false;
     uint32_t number = lane->number;
     if (!drop_pending_heads(inbox, lane))
@@ -1035,7 +178,7 @@ static bool finish_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
         if (!ring->given_up)
             return false;
     }
-    drop_lane(inbox, lane);
+    rill_inbox_drop_lane(inbox, lane);
     return true;
 }
 
@@ -1045,11 +188,11 @@ static int update_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
     if (atomic_load_explicit(&lane->header->closed, memory_order_seq_cst)) /* before the rings are read: no record follows it */
         lane->ending = true;
     uint32_t rings = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst);
-    int code = open_rings(lane, rings == RILL_RINGS_REVOKED && lane->revoked ? lane->last_rings : rings);
+    int code = rill_inlane_open_rings(lane, rings == RILL_RINGS_REVOKED && lane->revoked ? lane->last_rings : rings);
     for (uint32_t i = 0; i < lane->ring_count && code == RILL_OK; i++)
         code = follow_links(lane->rings[i]);
-    if (is_fault(code)) {
-        refuse_lane(inbox, lane, code);
+    if (rill_inbox_is_fault(code)) {
+        rill_inbox_refuse_lane(inbox, lane, code);
         return LOOK_AGAIN;
     }
     if (code == RILL_OK && lane->ending && finish_lane(inbox, lane))
@@ -1137,8 +280,8 @@ static int collect(struct rill_inbox *inbox)
         struct rill_inlane *lane = inbox->active[i];
         for (uint32_t r = 0; r < lane->ring_count && code == RILL_OK; r++)
             code = collect_ring(inbox, lane->rings[r]);
-        if (is_fault(code)) {
-            refuse_lane(inbox, lane, code);
+        if (rill_inbox_is_fault(code)) {
+            rill_inbox_refuse_lane(inbox, lane, code);
             return LOOK_AGAIN;
         }
     }
@@ -1171,7 +314,7 @@ static int look_once(struct rill_inbox *inbox)
     bool routine = ++inbox->looks % ABSORB_EVERY == 0;
     int shortage = RILL_OK;
     if ((stirred || routine) && !inbox->disconnected) {
-        shortage = routine ? absorb(inbox) : take_packets(inbox);
+        shortage = routine ? rill_inbox_absorb(inbox) : rill_inbox_take_packets(inbox);
         if (shortage == RILL_EDISCONNECTED)
             shortage = RILL_OK;
         if (shortage != RILL_OK && !can_go_on(inbox, shortage))
@@ -1198,14 +341,14 @@ static void note_hot(struct rill_inbox *inbox)
 /* Looks until there is something that may be delivered. */
 static int look(struct rill_inbox *inbox)
 {
-    publish_all(inbox, false);
+    rill_inbox_publish_all(inbox, false);
     bool waited = false;
     for (;;) {
         int code = look_once(inbox);
         if (code == LOOK_AGAIN)
             continue;
         if (code == RILL_EEMPTY)
-            publish_all(inbox, true);
+            rill_inbox_publish_all(inbox, true);
         if (code != RILL_OK)
             return code;
         if (inbox->order.heap[0].ticket < inbox->bound) {
@@ -1229,13 +372,13 @@ static int look(struct rill_inbox *inbox)
 /* The packet with the objects of a record. */
 static int find_objects(struct rill_inlane *lane, uint32_t state, uint64_t number, uint32_t count, struct rill_arrival **arrival)
 {
-    *arrival = (struct rill_arrival *)(uintptr_t)find_arrival(lane, number);
+    *arrival = (struct rill_arrival *)(uintptr_t)rill_inlane_find_arrival(lane, number);
     while (!*arrival && state == RILL_CARRY_CHAINED) {
         struct rill_arrival *next;
-        int code = lane->arrival_count < ARRIVALS_MOST ? rill_arrival_from_chain(&lane->chain, &next) : RILL_EPEER;
+        int code = lane->arrival_count < RILL_ARRIVALS_MOST ? rill_arrival_from_chain(&lane->chain, &next) : RILL_EPEER;
         if (code != RILL_OK)
             return code;
-        add_arrival(lane, next);
+        rill_inlane_add_arrival(lane, next);
         *arrival = next->number == number ? next : NULL;
     }
     return *arrival ? rill_arrival_unpack(*arrival, count) : RILL_EPEER;
@@ -1295,8 +438,8 @@ static int choose(struct rill_inbox *inbox, struct rill_inring *ring)
         code = RILL_EPEER; /* it was a message when it was looked at */
     if (code == RILL_OK)
         code = examine(inbox, ring, record);
-    if (is_fault(code)) {
-        refuse_lane(inbox, ring->lane, code);
+    if (rill_inbox_is_fault(code)) {
+        rill_inbox_refuse_lane(inbox, ring->lane, code);
         return LOOK_AGAIN;
     }
     if (code == RILL_OK)
@@ -1325,7 +468,7 @@ static int next_message(void *state)
         return RILL_OK;
     int code = choose_hot(inbox);
     while (code == LOOK_AGAIN) {
-        code = next_fault(inbox);
+        code = rill_inbox_next_fault(inbox);
         if (code != RILL_OK)
             return code;
         if (inbox->order.count == 0 || inbox->order.heap[0].ticket >= inbox->bound)
@@ -1357,8 +500,8 @@ static void reorder(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t
     else if (code == RILL_EEMPTY || code == PENDING) {
         note_empty(inbox, ring, code);
         rill_order_pop(&inbox->order);
-    } else if (is_fault(code))
-        refuse_lane(inbox, ring->lane, code);
+    } else if (rill_inbox_is_fault(code))
+        rill_inbox_refuse_lane(inbox, ring->lane, code);
     else
         inbox->order.count = 0;
 }
@@ -1372,7 +515,7 @@ static void count_taken(struct rill_inbox *inbox, struct rill_inring *ring, uint
     lane->consumed_messages++;
     uint64_t unpublished = lane->consumed - lane->published;
     if (unpublished >= inbox->publish_every || (inbox->page_limit && !rill_ring_ready(&ring->reader)))
-        publish(inbox, lane); /* with a limit also at the end of the queue: our caller may not come back */
+        rill_inbox_publish(inbox, lane); /* with a limit also at the end of the queue: our caller may not come back */
 }
 
 static void consume(struct rill_inbox *inbox)
@@ -1428,7 +571,7 @@ static rill_message *message_in_arena(const struct rill_inbox *inbox)
     made->offset = inbox->chosen_large.offset;
     made->capacity = inbox->chosen_large.capacity;
     made->generation = made->lane->generation;
-    link_message(made->lane, made);
+    rill_inlane_link_message(made->lane, made);
     return made;
 }
 
@@ -1493,7 +636,7 @@ static void forget_arrival(struct rill_inbox *inbox, bool made)
     struct rill_arrival *arrival = inbox->chosen_carried.arrival;
     if (!arrival)
         return;
-    (void)take_arrival(inbox->chosen->lane, arrival->number);
+    (void)rill_inlane_take_arrival(inbox->chosen->lane, arrival->number);
     arrival->count = made ? 0 : arrival->count;
     rill_arrival_free(arrival);
     inbox->chosen_carried.arrival = NULL;
@@ -1506,8 +649,8 @@ static int take(void *state, rill_message **message)
     struct rill_attachment *attachment;
     int code = make_handles(inbox, &attachment);
     if (code == RILL_EPEER) {
-        refuse_lane(inbox, inbox->chosen->lane, code);
-        return next_fault(inbox);
+        rill_inbox_refuse_lane(inbox, inbox->chosen->lane, code);
+        return rill_inbox_next_fault(inbox);
     }
     if (code != RILL_OK)
         return code;
@@ -1531,7 +674,7 @@ static void take_into(void *state, void *buffer)
     if (record->size)
         memcpy(buffer, record->payload, record->size);
     if (record->kind == RILL_KIND_LARGE)
-        give_back(inbox->chosen->lane, inbox->chosen_large.offset, inbox->chosen_block, inbox->chosen_large.capacity);
+        rill_inlane_give_back(inbox->chosen->lane, inbox->chosen_large.offset, inbox->chosen_block, inbox->chosen_large.capacity);
     bool made = make_handles(inbox, &attachment) == RILL_OK;
     forget_arrival(inbox, made);
     if (made)
@@ -1544,7 +687,7 @@ static void take_into(void *state, void *buffer)
 static bool lane_stirs(const struct rill_inlane *lane)
 {
     for (uint32_t i = 0; i < lane->ring_count; i++)
-        if (ring_stirs(lane->rings[i])) /* P2 of wake.h */
+        if (rill_inring_stirs(lane->rings[i])) /* P2 of wake.h */
             return true;
     return lane->ending || atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0 ||
            atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count;
@@ -1577,7 +720,7 @@ static void disarm_all(struct rill_inbox *inbox)
 static void reactivate(struct rill_inbox *inbox, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        activate(inbox, inbox->active[i]);
+        rill_inbox_activate(inbox, inbox->active[i]);
 }
 
 static bool anything_active_stirs(const struct rill_inbox *inbox)
@@ -1600,14 +743,14 @@ static bool anything_rests(const struct rill_inbox *inbox)
 static void trim_active(struct rill_inbox *inbox)
 {
     for (uint32_t i = 0; i < inbox->active_count; i++)
-        trim(inbox->active[i]);
+        rill_inlane_trim(inbox->active[i]);
 }
 
 /* Takes all packets. RILL_EREADY: there were some, or no sender is left. */
 static int settle_packets(struct rill_inbox *inbox)
 {
     uint64_t before = inbox->wakeups;
-    int code = take_packets(inbox);
+    int code = rill_inbox_take_packets(inbox);
     if (code == RILL_EDISCONNECTED || (code == RILL_OK && inbox->wakeups != before))
         return RILL_EREADY;
     return code;
@@ -1617,9 +760,9 @@ static int settle_packets(struct rill_inbox *inbox)
  * active again: a lane that had rung for its number and were read without, would be silent with its next message. */
 static int arm_lanes(struct rill_inbox *inbox)
 {
-    publish_all(inbox, true);
+    rill_inbox_publish_all(inbox, true);
     arm_all(inbox);
-    if (anything_active_stirs(inbox) || found_dead_before_sleep(inbox)) {
+    if (anything_active_stirs(inbox) || rill_inbox_found_dead_before_sleep(inbox)) {
         disarm_all(inbox);
         return RILL_EREADY;
     }
@@ -1634,7 +777,7 @@ static int arm_lanes(struct rill_inbox *inbox)
 static int arm(void *state)
 {
     struct rill_inbox *inbox = state;
-    int code = retry_pending(inbox);
+    int code = rill_inbox_retry_pending(inbox);
     rill_inbox_settle_socket(inbox); /* what it leaves there would be taken for a reason to wake */
     if (code == RILL_OK && (inbox->disconnected || inbox->faults[0] + inbox->faults[1] + inbox->faults[2] > 0))
         code = RILL_EREADY;
@@ -1645,14 +788,14 @@ static int arm(void *state)
 
 static int arrived(void *state)
 {
-    int code = take_packets(state);
+    int code = rill_inbox_take_packets(state);
     return code == RILL_EDISCONNECTED ? RILL_OK : code;
 }
 
 static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_t *slept)
 {
     struct rill_inbox *inbox = state;
-    int code = retry_pending(inbox);
+    int code = rill_inbox_retry_pending(inbox);
     if (code == RILL_OK && inbox->unsettled >= SETTLE_AFTER)
         code = settle_packets(inbox);
     uint32_t armed = inbox->active_count;
@@ -1662,7 +805,7 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
     if (code != RILL_OK)
         return code == RILL_EREADY ? RILL_OK : code;
     ++*slept;
-    code = take_packet(inbox, event, trim_at < deadline ? trim_at : deadline);
+    code = rill_inbox_take_packet(inbox, event, trim_at < deadline ? trim_at : deadline);
     if (code == RILL_ETIMEDOUT && trim_at < deadline) {
         reactivate(inbox, armed);
         trim_active(inbox);
@@ -1679,7 +822,7 @@ const struct rill_source rill_inbox_source = {
     .take = take,
     .take_into = take_into,
     .stirs = stirs,
-    .absorb = absorb,
+    .absorb = rill_inbox_absorb,
     .arrived = arrived,
     .arm = arm,
     .sleep = sleep_until,
@@ -1721,7 +864,7 @@ void rill_inbox_destroy(struct rill_inbox *inbox, bool inherited)
         renew_locks(inbox); /* a thread of the parent may have held one */
     for (uint32_t i = 0; i < inbox->lane_capacity; i++)
         if (inbox->lanes[i])
-            drop_lane(inbox, inbox->lanes[i]);
+            rill_inbox_drop_lane(inbox, inbox->lanes[i]);
     rill_port_close(inbox->pending);
     rill_arrival_free(inbox->spare);
     rill_order_free(&inbox->order);

@@ -194,7 +194,9 @@ int rill_inbox_reserve_number(struct rill_inbox *inbox, uint32_t number);
 void rill_inbox_add_lane(struct rill_inbox *inbox, struct rill_inlane *lane, uint32_t number);
 struct rill_inblock *rill_inblock_enter(struct rill_inlane *lane, struct rill_span span, unsigned char *base);
 void rill_inblock_leave(struct rill_inblock *block); /* its ring goes on elsewhere: K2 */
-void rill_inbox_publish_all(struct rill_inbox *inbox);
+
+/* Tells all owners of active lanes what was consumed: with `pause` all of it, else where it is worth it. */
+void rill_inbox_publish_all(struct rill_inbox *inbox, bool pause);
 void rill_inbox_settle_socket(struct rill_inbox *inbox);
 
 int rill_inbox_pack(void *state, struct rill_parcel *parcel, struct rill_blob *blob);

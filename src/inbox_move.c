@@ -246,7 +246,7 @@ int rill_inbox_pack(void *state, struct rill_parcel *parcel, struct rill_blob *b
         .lanes = inbox->lane_count,
     };
     memcpy(moved.faults, inbox->faults, sizeof moved.faults);
-    rill_inbox_publish_all(inbox);
+    rill_inbox_publish_all(inbox, true);
     rill_inbox_settle_socket(inbox); /* else the new process would deal with its packet once more */
     int code = rill_blob_add(blob, &moved, sizeof moved);
     if (code == RILL_OK && moved.pending)
