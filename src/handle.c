@@ -68,11 +68,15 @@ int rill_parcel_describe(struct rill_parcel *parcel, uint32_t kind, uint32_t obj
     if (bytes > RILL_SECTION_MOST || needed > RILL_SECTION_MOST)
         return RILL_ENOMEM;
     if (needed > parcel->section_capacity) {
-        void *section = parcel->section;
-        if (!grow(&section, needed * 2, 1))
+        uint64_t capacity = needed * 2;
+        unsigned char *section = rill_spare_take(&capacity);
+        if (!section)
             return RILL_ENOMEM;
+        if (parcel->section_bytes)
+            memcpy(section, parcel->section, (size_t)parcel->section_bytes);
+        rill_spare_give(parcel->section, parcel->section_capacity);
         parcel->section = section;
-        parcel->section_capacity = needed * 2;
+        parcel->section_capacity = capacity;
     }
     unsigned char *place = parcel->section + parcel->section_bytes;
     memset(place, 0, (size_t)head.bytes); /* the padding too: it leaves the process */
@@ -114,7 +118,7 @@ static void free_parcel(struct rill_parcel *parcel)
     for (uint32_t i = 0; i < parcel->owned_count; i++)
         rill_port_close(parcel->owned[i]);
     free(parcel->owned);
-    free(parcel->section);
+    rill_spare_give(parcel->section, parcel->section_capacity);
     free(parcel->objects);
     *parcel = (struct rill_parcel){0};
 }
@@ -168,13 +172,23 @@ int rill_parcel_pack(struct rill_parcel *parcel, struct rill_handle *handles, si
 
 static void free_opaque(rill_opaque *opaque);
 
-static struct rill_attachment *new_attachment(size_t count)
+/* With room for these, all of it in one piece. */
+static struct rill_attachment *new_attachment(size_t count, uint32_t object_count, uint64_t section)
 {
     if (count > RILL_OBJECTS_MOST)
         return NULL;
-    struct rill_attachment *made = calloc(1, sizeof *made + count * sizeof *made->travellers);
-    if (made)
-        made->count = count;
+    uint64_t front = sizeof(struct rill_attachment) + count * sizeof(struct rill_traveller);
+    uint64_t objects = (object_count * sizeof(rill_object) + 7) & ~UINT64_C(7);
+    uint64_t bytes = front + objects + section;
+    struct rill_attachment *made = rill_spare_take(&bytes);
+    if (!made)
+        return NULL;
+    memset(made, 0, (size_t)front);
+    made->count = count;
+    made->bytes = bytes;
+    made->object_count = object_count;
+    made->objects = (rill_object *)(void *)((unsigned char *)made + front);
+    made->section = (unsigned char *)made + front + objects;
     return made;
 }
 
@@ -220,9 +234,7 @@ static int read_section(struct rill_attachment *attachment, uint64_t bytes)
 
 static void free_attachment_memory(struct rill_attachment *attachment)
 {
-    free(attachment->section);
-    free(attachment->objects);
-    free(attachment);
+    rill_spare_give(attachment, attachment->bytes);
 }
 
 /* Those that lie in the lane are not to be left behind by a receiver that moves. */
@@ -238,20 +250,14 @@ int rill_attachment_make(const unsigned char *section, uint64_t bytes, const ril
 {
     if (bytes > RILL_SECTION_MOST || handle_count > bytes / sizeof(struct rill_handle_head))
         return RILL_EPEER;
-    struct rill_attachment *made = new_attachment(handle_count);
+    struct rill_attachment *made = new_attachment(handle_count, object_count, bytes);
     if (!made)
         return RILL_ENOMEM;
     made->lane = lane;
-    made->object_count = object_count;
-    made->section = malloc(bytes ? (size_t)bytes : 1);
-    made->objects = malloc((object_count ? object_count : 1) * sizeof *made->objects);
-    int code = made->section && made->objects ? RILL_OK : RILL_ENOMEM;
-    if (code == RILL_OK) {
-        memcpy(made->section, section, (size_t)bytes); /* once: from here on its sender cannot change it */
-        if (object_count)
-            memcpy(made->objects, objects, object_count * sizeof *objects);
-        code = read_section(made, bytes);
-    }
+    memcpy(made->section, section, (size_t)bytes); /* once: from here on its sender cannot change it */
+    if (object_count)
+        memcpy(made->objects, objects, object_count * sizeof *objects);
+    int code = read_section(made, bytes);
     if (code != RILL_OK) {
         free_attachment_memory(made);
         return code;
@@ -265,7 +271,7 @@ int rill_attachment_make(const unsigned char *section, uint64_t bytes, const ril
 
 int rill_attachment_hold(struct rill_handle *handles, size_t count, struct rill_attachment **attachment)
 {
-    struct rill_attachment *made = new_attachment(count);
+    struct rill_attachment *made = new_attachment(count, 0, 0);
     if (!made)
         return RILL_ENOMEM;
     int code = RILL_OK;

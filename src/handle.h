@@ -93,6 +93,7 @@ struct rill_traveller {
 /* What a message came with. Owned by the message. */
 struct rill_attachment {
     size_t count;
+    uint64_t bytes; /* of its memory: what follows all lies in one piece */
     struct rill_inlane *lane;
     unsigned char *section;
     rill_object *objects;

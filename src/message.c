@@ -24,6 +24,8 @@ static void drop_cache(void *argument)
         cache->list = message->next;
         free(message);
     }
+    for (unsigned i = 0; i < RILL_SPARES; i++)
+        free(cache->spare[i].memory);
     free(cache);
 }
 
@@ -43,6 +45,42 @@ static struct rill_message_cache *make_cache(void)
     }
     rill_message_cache = cache;
     return cache;
+}
+
+#define SPARE_LEAST ((uint64_t)4 << 10)
+#define SPARE_MOST ((uint64_t)64 << 10)
+
+void *rill_spare_take(uint64_t *size)
+{
+    struct rill_message_cache *cache = rill_message_cache;
+    for (unsigned i = 0; cache && i < RILL_SPARES; i++) {
+        void *memory = cache->spare[i].memory;
+        if (memory && cache->spare[i].size >= *size) {
+            cache->spare[i].memory = NULL;
+            *size = cache->spare[i].size;
+            return memory;
+        }
+    }
+    if (*size > SIZE_MAX / 2)
+        return NULL;
+    *size = *size < SPARE_LEAST ? SPARE_LEAST : *size;
+    return malloc((size_t)*size);
+}
+
+/* The larger ones stay. */
+void rill_spare_give(void *memory, uint64_t size)
+{
+    struct rill_message_cache *cache = rill_message_cache ? rill_message_cache : make_cache();
+    for (unsigned i = 0; cache && memory && size <= SPARE_MOST && i < RILL_SPARES; i++) {
+        if (cache->spare[i].memory && cache->spare[i].size >= size)
+            continue;
+        void *smaller = cache->spare[i].memory;
+        cache->spare[i].memory = memory;
+        cache->spare[i].size = size;
+        memory = smaller;
+        break;
+    }
+    free(memory);
 }
 
 /* As a fresh message is, but for its size. */

@@ -32,10 +32,21 @@ struct rill_message {
 /* Each thread keeps some closed messages for the next ones that it receives: a general allocator takes as long for one as the ring takes to bring it. */
 #define RILL_MESSAGE_SMALL_MOST ((uint64_t)256)
 
+#define RILL_SPARES 2 /* of a message that is sent and one that is received */
+
 struct rill_message_cache {
     rill_message *list;
     unsigned count;
+    struct {
+        void *memory;
+        uint64_t size;
+    } spare[RILL_SPARES];
 };
+
+/* Memory for the handles of a message, which comes and goes with each: at least `size` bytes, *size is how many; kept for the next one by _give. A general allocator
+ * tidies up all that it has whenever it is asked for more than a little. NULL: no memory. _give(NULL) is allowed. Any thread. */
+void *rill_spare_take(uint64_t *size);
+void rill_spare_give(void *memory, uint64_t size);
 
 /* glibc keeps room for some such pointers of libraries that are loaded late, so this one need not cost a call at each use. */
 #if defined(__GLIBC__)
