@@ -83,12 +83,12 @@ static void requests_leave_nothing(void *unused)
     for (uint64_t i = 0; i < 200; i++)
         request(server.tx, i);
     (void)rill_trim();
-    size_t descriptors = count_descriptors(), mappings = count_mappings(), memory = shared_memory_bytes(), theirs = descriptors_of(child);
+    size_t descriptors = count_descriptors(), mappings = count_shared_mappings(), memory = shared_memory_bytes(), theirs = descriptors_of(child);
     for (uint64_t i = 0; i < count; i++)
         request(server.tx, i);
     (void)rill_trim();
     require_equal(descriptors, count_descriptors());
-    require(count_mappings() <= mappings + 2); /* the allocator's own */
+    require_equal(mappings, count_shared_mappings());
     require_equal(memory, shared_memory_bytes());
     require(descriptors_of(child) <= theirs + 4);
     require_ok(rill_sender_close(&server.tx));
