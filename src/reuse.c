@@ -70,17 +70,20 @@ static void release_birth(struct rill_birth *birth)
     free(birth);
 }
 
-/* In the child of a fork the lock may have been inherited locked, and there is nobody to lock out yet. */
+/* In the child of a fork a birth is the parent's: nothing of it is looked at, nor its lock taken, which may have been inherited locked. */
+static struct rill_birth *own(struct rill_birth *birth)
+{
+    return birth && birth->generation == generation_now() ? birth : NULL;
+}
+
 static void lock_birth(struct rill_birth *birth)
 {
-    if (birth->generation == generation_now())
-        (void)pthread_mutex_lock(&birth->lock);
+    (void)pthread_mutex_lock(&birth->lock);
 }
 
 static void unlock_birth(struct rill_birth *birth)
 {
-    if (birth->generation == generation_now())
-        (void)pthread_mutex_unlock(&birth->lock);
+    (void)pthread_mutex_unlock(&birth->lock);
 }
 
 static struct rill_birth *make_birth(const struct rill_channel_options *options)
@@ -317,7 +320,7 @@ int rill_reuse_channel(const struct rill_channel_options *options, const rill_ob
 
 void rill_birth_settle(struct rill_birth *birth)
 {
-    if (!birth)
+    if (!own(birth))
         return;
     lock_birth(birth);
     birth->settled = true;
@@ -326,7 +329,7 @@ void rill_birth_settle(struct rill_birth *birth)
 
 struct rill_lane *rill_birth_lane(struct rill_birth *birth)
 {
-    if (!birth)
+    if (!own(birth))
         return NULL;
     lock_birth(birth);
     birth->settled = true;
@@ -340,7 +343,7 @@ struct rill_lane *rill_birth_lane(struct rill_birth *birth)
 
 void rill_page_spread(struct rill_birth *birth, struct rill_core *core)
 {
-    if (birth) {
+    if (own(birth)) {
         lock_birth(birth);
         birth->spread = true;
         unlock_birth(birth);
@@ -383,7 +386,7 @@ static void exchange(struct rill_birth *birth, struct kit *kit)
 
 void rill_birth_export(struct rill_endpoint *endpoint, const struct rill_endpoint *through)
 {
-    struct rill_birth *birth = endpoint->birth;
+    struct rill_birth *birth = own(endpoint->birth);
     if (!birth || !through || through->transport != RILL_SHM || endpoint->transport != RILL_SHM) {
         rill_page_spread(birth, endpoint->core);
         return;
@@ -405,7 +408,7 @@ void rill_birth_export(struct rill_endpoint *endpoint, const struct rill_endpoin
 
 void rill_birth_export_undo(struct rill_endpoint *endpoint)
 {
-    struct rill_birth *birth = endpoint->birth;
+    struct rill_birth *birth = own(endpoint->birth);
     if (!birth)
         return;
     lock_birth(birth);
@@ -417,7 +420,7 @@ void rill_birth_export_undo(struct rill_endpoint *endpoint)
 
 bool rill_birth_rest_lane(struct rill_endpoint *endpoint, struct rill_lane *lane)
 {
-    struct rill_birth *birth = endpoint->birth;
+    struct rill_birth *birth = own(endpoint->birth);
     if (!birth || endpoint->retired)
         return false;
     lock_birth(birth);
@@ -432,7 +435,7 @@ bool rill_birth_rest_lane(struct rill_endpoint *endpoint, struct rill_lane *lane
 
 bool rill_birth_rest_receiver(rill_receiver *receiver)
 {
-    struct rill_birth *birth = receiver->birth;
+    struct rill_birth *birth = own(receiver->birth);
     if (!birth || receiver->transport != RILL_SHM)
         return false;
     lock_birth(birth);
@@ -451,12 +454,13 @@ bool rill_birth_rest_receiver(rill_receiver *receiver)
 
 void rill_birth_receiver_closed(struct rill_birth *birth)
 {
-    if (!birth)
-        return;
-    lock_birth(birth);
-    birth->receiver = NULL;
-    unlock_birth(birth);
-    release_birth(birth);
+    if (own(birth)) {
+        lock_birth(birth);
+        birth->receiver = NULL;
+        unlock_birth(birth);
+    }
+    if (birth)
+        release_birth(birth);
 }
 
 /* ---- the other side ---- */
@@ -678,10 +682,11 @@ void rill_reuse_endpoint_closed(struct rill_endpoint *endpoint)
         release_shelf(endpoint->shelf);
     if (endpoint->transport == RILL_SHM)
         (void)rill_reuse_drop(endpoint->serial);
-    if (!birth)
-        return;
-    lock_birth(birth);
-    birth->endpoint = NULL;
-    unlock_birth(birth);
-    release_birth(birth);
+    if (own(birth)) {
+        lock_birth(birth);
+        birth->endpoint = NULL;
+        unlock_birth(birth);
+    }
+    if (birth)
+        release_birth(birth);
 }

@@ -454,7 +454,9 @@ static void a_million_loans(void *unused)
     }
     dprintf(1, "%llu loans, at most %llu KiB alive, %llu KiB of segments: %.2f times\n", (unsigned long long)plan.loans,
             (unsigned long long)peak_alive / KIB, (unsigned long long)peak_memory / KIB, (double)peak_memory / (double)peak_alive);
-    require(peak_memory <= peak_alive + peak_alive / 2 + 3 * 8 * MIB);
+    /* Each lane keeps up to 5 MiB and what it lent last, which tens of megabytes alive do not outweigh: the ratio is for the full form. */
+    size_t share = full_scale() ? peak_alive / 2 : 2 * peak_alive;
+    require(peak_memory <= peak_alive + share + 3 * 8 * MIB);
 }
 
 static size_t small = 20000, medium = 100000, large = 5 * MIB;
