@@ -271,6 +271,32 @@ static void a_fork_ends_it(void *unused)
     close_pair(&pair);
 }
 
+#define OF_EACH 3000
+
+/* Two processes in one lane would write over each other. */
+static void a_child_does_not_take_the_lane_that_rests(void *unused)
+{
+    (void)unused;
+    struct pair pair = open_pair();
+    require_ok(send_number(pair.tx, 1));
+    require_equal(1, receive_number(pair.rx));
+    close_pair(&pair);
+    pair = open_pair();
+    pid_t child = fork_child();
+    for (uint64_t i = 0; i < OF_EACH; i++)
+        require_ok(send_number(pair.tx, 2 * i + (child == 0)));
+    if (child == 0)
+        _exit(0);
+    uint64_t next[2] = {0, 1};
+    for (size_t i = 0; i < 2 * OF_EACH; i++) {
+        uint64_t number = receive_number(pair.rx);
+        require_equal(next[number % 2], number);
+        next[number % 2] += 2;
+    }
+    join_child(child);
+    close_pair(&pair);
+}
+
 /* Many channels between two processes, each used in turn. */
 static unsigned live_with(unsigned wanted, rlim_t descriptors)
 {
@@ -361,6 +387,7 @@ static const struct test tests[] = {
     {"a page whose sender is under way is not used again", copies_under_way_count, NULL, 0},
     {"what an earlier channel carried is wiped", old_bytes_are_wiped, NULL, 0},
     {"after a fork a page is not used again", a_fork_ends_it, NULL, 0},
+    {"the child of a fork does not take the lane that rests in its parent", a_child_does_not_take_the_lane_that_rests, NULL, 0},
     {"four thousand channels live and work between two processes", thousands_live, NULL, 120},
     {"where descriptors run out a code says so, and what exists works", few_descriptors_are_told, NULL, 60},
 };
