@@ -10,6 +10,7 @@
 #include "handle.h"
 #include "message.h"
 #include "process.h"
+#include "streak.h"
 #include "source.h"
 
 #define SKIPS_MOST 64u          /* records that are none passed over at one look */
@@ -17,7 +18,6 @@
 #define OLD_LEAST ((uint64_t)16 << 20) /* bytes: a ring is marked again no sooner, which asks the system */
 #define LINKS_MOST 8            /* links of a ring followed at one look: a hostile one could go round for ever */
 #define PUBLISH_EVERY ((uint64_t)64 << 10)
-#define PINNED_MOST ((uint64_t)4 << 20) /* bytes of a lane's blocks held by messages read in place: beyond, they are copied */
 #define ABSORB_EVERY 1024u      /* looks: what a hostile sender's writes to the page can hide is found then */
 #define SETTLE_AFTER 4u
 #define DRAINS_MOST 4u          /* looks at the socket for the packet of a record whose owner is gone */
@@ -26,8 +26,6 @@
 #define PENDING 2               /* internal: the objects of a record have not come yet */
 
 /* ---- looking ---- */
-
-static void count_taken(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t length, uint64_t weight);
 
 /* Goes on behind the head of a ring, which is no message: its handles could not be sent. RILL_EPEER: it was none of that. */
 static int pass_over(struct rill_inbox *inbox, struct rill_inring *ring)
@@ -50,7 +48,7 @@ static int pass_over(struct rill_inbox *inbox, struct rill_inring *ring)
     }
     if (record.ticket)
         ring->reader.last_ticket = record.ticket;
-    count_taken(inbox, ring, record.length, record.length + large.size + record.carried->held);
+    rill_inbox_count_taken(inbox, ring, record.length, record.length + large.size + record.carried->held);
     ring->lane->consumed_messages--;
     return RILL_OK;
 }
@@ -329,11 +327,11 @@ static int look_once(struct rill_inbox *inbox)
 }
 
 /* Is the only thing to deliver an unstamped message? Then those behind it need no look: each precedes whatever another ring can hold. */
-static void note_hot(struct rill_inbox *inbox)
+static void begin_streak(struct rill_inbox *inbox)
 {
     bool alone = inbox->order.count == 1 && inbox->order.heap[0].ticket == 0;
-    inbox->hot = alone ? inbox->order.heap[0].source : NULL;
-    inbox->hot_left = RUN_MOST;
+    inbox->streak.ring = alone ? inbox->order.heap[0].source : NULL;
+    inbox->streak.left = alone ? RUN_MOST : 0;
     if (alone)
         inbox->order.count = 0;
 }
@@ -352,13 +350,13 @@ static int look(struct rill_inbox *inbox)
         if (code != RILL_OK)
             return code;
         if (inbox->order.heap[0].ticket < inbox->bound) {
-            note_hot(inbox);
+            begin_streak(inbox);
             return RILL_OK;
         }
         /* A ticket that nobody has drawn. Drawn since the bound was read: look again. Still not: the counter was tampered with. */
         if (inbox->order.heap[0].ticket >= atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst)) {
             if (waited) {
-                inbox->hot = NULL; /* what was hot before may be empty by now, or at a link */
+                rill_inbox_end_streak(inbox); /* its ring may be empty by now, or at a link */
                 inbox->bound = inbox->order.heap[0].ticket + 1;
                 return RILL_OK;
             }
@@ -448,16 +446,16 @@ static int choose(struct rill_inbox *inbox, struct rill_inring *ring)
 }
 
 /* The message behind the last one, if that was unstamped and alone. LOOK_AGAIN: look at everything. */
-static int choose_hot(struct rill_inbox *inbox)
+static int choose_of_streak(struct rill_inbox *inbox)
 {
-    struct rill_inring *ring = inbox->hot;
-    if (!ring || !inbox->hot_left)
+    struct rill_inring *ring = inbox->streak.ring;
+    if (!inbox->streak.left)
         return LOOK_AGAIN;
     struct rill_record record;
     int code = rill_ring_peek(&ring->reader, &record);
     if (code != RILL_OK || record.kind == RILL_KIND_LINK || record.ticket || record.carried)
         return LOOK_AGAIN;
-    inbox->hot_left--;
+    inbox->streak.left--;
     return choose(inbox, ring);
 }
 
@@ -466,7 +464,7 @@ static int next_message(void *state)
     struct rill_inbox *inbox = state;
     if (inbox->chosen)
         return RILL_OK;
-    int code = choose_hot(inbox);
+    int code = choose_of_streak(inbox);
     while (code == LOOK_AGAIN) {
         code = rill_inbox_next_fault(inbox);
         if (code != RILL_OK)
@@ -476,7 +474,7 @@ static int next_message(void *state)
         if (code == RILL_EEMPTY && inbox->faults[0] + inbox->faults[1] + inbox->faults[2] > 0)
             code = LOOK_AGAIN;
         if (code == RILL_OK)
-            code = choose(inbox, inbox->hot ? inbox->hot : inbox->order.heap[0].source);
+            code = choose(inbox, inbox->streak.ring ? inbox->streak.ring : inbox->order.heap[0].source);
     }
     return code == RILL_EEMPTY && inbox->disconnected ? RILL_EDISCONNECTED : code;
 }
@@ -506,18 +504,6 @@ static void reorder(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t
         inbox->order.count = 0;
 }
 
-/* Counts a record as taken from its ring. */
-static void count_taken(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t length, uint64_t weight)
-{
-    struct rill_inlane *lane = ring->lane;
-    ring->reader.position += length;
-    lane->consumed += weight;
-    lane->consumed_messages++;
-    uint64_t unpublished = lane->consumed - lane->published;
-    if (unpublished >= inbox->publish_every || (inbox->page_limit && !rill_ring_ready(&ring->reader)))
-        rill_inbox_publish(inbox, lane); /* with a limit also at the end of the queue: our caller may not come back */
-}
-
 static void consume(struct rill_inbox *inbox)
 {
     struct rill_inring *ring = inbox->chosen;
@@ -525,36 +511,8 @@ static void consume(struct rill_inbox *inbox)
     inbox->chosen = NULL;
     if (record->ticket)
         ring->reader.last_ticket = record->ticket;
-    count_taken(inbox, ring, record->length, inbox->chosen_weight);
+    rill_inbox_count_taken(inbox, ring, record->length, inbox->chosen_weight);
     reorder(inbox, ring, inbox->chosen_weight);
-}
-
-/* A message whose bytes stay in the ring's block until it is closed. NULL: it has to be copied, because too much is held in this way already. */
-static inline rill_message *lend(struct rill_inring *ring, const unsigned char *payload, uint64_t size)
-{
-    struct rill_inblock *block = ring->block;
-    if (!block || atomic_load_explicit(&ring->lane->pinned, memory_order_relaxed) >= PINNED_MOST)
-        return NULL;
-    rill_message *made = rill_message_make_small(0);
-    if (!made)
-        return NULL;
-    block->lent++;
-    made->block = block;
-    made->data = payload;
-    made->size = size;
-    made->generation = ring->lane->generation;
-    return made;
-}
-
-static inline rill_message *message_from_ring(struct rill_inring *ring, const unsigned char *payload, uint64_t size)
-{
-    rill_message *made = size > RILL_MESSAGE_SMALL_MOST ? lend(ring, payload, size) : NULL;
-    if (made)
-        return made;
-    made = size <= RILL_MESSAGE_SMALL_MOST ? rill_message_make_small(size) : rill_message_make(size);
-    if (made)
-        memcpy(rill_message_bytes(made), payload, size);
-    return made;
 }
 
 /* An allocation of the lane's arena, which is the message's until it is closed. */
@@ -584,38 +542,50 @@ static bool take_in_order(struct rill_inbox *inbox, rill_message **message)
     struct rill_record record;
     if (rill_ring_peek(&ring->reader, &record) != RILL_OK || record.kind != RILL_KIND_INLINE || record.carried || record.size > inbox->max_message)
         return false;
-    rill_message *made = message_from_ring(ring, record.payload, record.size);
+    rill_message *made = rill_inring_message(ring, record.payload, record.size);
     if (!made)
         return false;
     *message = made;
     if (record.ticket)
         ring->reader.last_ticket = record.ticket;
-    count_taken(inbox, ring, record.length, record.length);
+    rill_inbox_count_taken(inbox, ring, record.length, record.length);
     reorder(inbox, ring, record.length);
+    return true;
+}
+
+/* A header unlike the last one: true if its message can be taken the short way, and is remembered then. */
+static bool learn(struct rill_streak *streak, uint64_t word, uint64_t max_message)
+{
+    uint64_t size = RILL_HEADER_SIZE(word);
+    bool simple = (word & (RILL_HEADER_STAMPED | RILL_HEADER_HANDLES | 7)) == RILL_KIND_INLINE;
+    if (!simple || size > RILL_INLINE_MAX || size > max_message)
+        return false;
+    *streak = (struct rill_streak){.ring = streak->ring, .left = streak->left, .word = word, .size = size, .length = RILL_HEADER_BYTES + rill_ring_padded(size)};
+    return true;
+}
+
+/* The head of a streak's ring, of whatever length. */
+static bool take_of_streak(struct rill_inbox *inbox, rill_message **message)
+{
+    struct rill_inring *ring = inbox->streak.ring;
+    const struct rill_ring_reader *reader = &ring->reader;
+    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
+    if (!learn(&inbox->streak, word, inbox->max_message) || inbox->streak.length > reader->size - reader->position - RILL_LINK_BYTES)
+        return false;
+    rill_message *made = rill_inring_message(ring, reader->block + reader->position + RILL_HEADER_BYTES, inbox->streak.size);
+    if (!made)
+        return false;
+    *message = made;
+    inbox->streak.left--;
+    rill_inbox_count_taken(inbox, ring, inbox->streak.length, inbox->streak.length);
     return true;
 }
 
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
 {
-    struct rill_inring *ring = inbox->hot;
     if (inbox->chosen)
         return false;
-    if (!ring || !inbox->hot_left)
-        return take_in_order(inbox, message);
-    const struct rill_ring_reader *reader = &ring->reader;
-    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
-    uint64_t size = RILL_HEADER_SIZE(word);
-    uint64_t length = RILL_HEADER_BYTES + rill_ring_padded(size);
-    bool inline_unstamped = (word & (RILL_HEADER_STAMPED | RILL_HEADER_HANDLES | 7)) == RILL_KIND_INLINE;
-    if (!inline_unstamped || size > RILL_INLINE_MAX || size > inbox->max_message || length > reader->size - reader->position - RILL_LINK_BYTES)
-        return false;
-    rill_message *made = message_from_ring(ring, reader->block + reader->position + RILL_HEADER_BYTES, size);
-    if (!made)
-        return false;
-    *message = made;
-    inbox->hot_left--;
-    count_taken(inbox, ring, length, length);
-    return true;
+    return inbox->streak.left ? take_of_streak(inbox, message) : take_in_order(inbox, message);
 }
 
 /* The handles of the message that is chosen. Their objects stay the arrival's as well until `keep_handles`. */
@@ -654,7 +624,7 @@ static int take(void *state, rill_message **message)
     }
     if (code != RILL_OK)
         return code;
-    rill_message *made = record->kind == RILL_KIND_LARGE ? message_in_arena(inbox) : message_from_ring(inbox->chosen, record->payload, record->size);
+    rill_message *made = record->kind == RILL_KIND_LARGE ? message_in_arena(inbox) : rill_inring_message(inbox->chosen, record->payload, record->size);
     if (!made) {
         rill_attachment_discard(attachment);
         return RILL_ENOMEM;
@@ -769,7 +739,7 @@ static int arm_lanes(struct rill_inbox *inbox)
     for (uint32_t i = 0; i < inbox->active_count; i++)
         inbox->active[i]->active = false;
     inbox->active_count = 0;
-    inbox->hot = NULL;
+    rill_inbox_end_streak(inbox);
     return RILL_OK;
 }
 
@@ -847,6 +817,7 @@ int rill_inbox_create(struct rill_page *page, rill_object socket, struct rill_in
     made->max_lane_bytes = page->max_lane_bytes ? page->max_lane_bytes : rill_port_memory_total();
     made->max_message = page->max_message ? page->max_message : UINT64_MAX;
     made->max_objects = page->max_objects ? page->max_objects : RILL_OBJECTS_MOST;
+    (void)learn(&made->streak, RILL_HEADER(RILL_KIND_INLINE, 0), made->max_message); /* so that a free header is none that is remembered */
     *inbox = made;
     return RILL_OK;
 }
@@ -926,7 +897,7 @@ int rill_inbox_inherit(struct rill_inbox *inbox)
 {
     renew_locks(inbox);
     inbox->chosen = NULL;
-    inbox->hot = NULL;
+    rill_inbox_end_streak(inbox);
     inbox->order.count = 0;
     for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
         if (inbox->lanes[i]) {

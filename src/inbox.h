@@ -102,6 +102,14 @@ struct rill_carried_copy {
     struct rill_arrival *arrival; /* complete; NULL: no objects. Owned by the lane until the message is taken. */
 };
 
+/* What can be taken without a look (streak.h). */
+struct rill_streak {
+    struct rill_inring *ring; /* gave an unstamped message last, and was alone: the next may follow at once */
+    uint32_t left;            /* how many, before the others are looked at; 0: look first */
+    uint64_t word;            /* the header of an unstamped message that lies in its ring and is not too large, */
+    uint64_t size, length;    /* and what it says: bytes of the message and of the whole record */
+};
+
 struct rill_inbox {
     struct rill_page *page;
     rill_object socket;
@@ -123,8 +131,7 @@ struct rill_inbox {
     uint64_t drawn;            /* the counter before this look */
     uint64_t bound;            /* tickets below this are delivered: the same, if the counter can be believed */
     uint32_t run_left;         /* how many, before everything is looked at again */
-    struct rill_inring *hot;   /* gave an unstamped message last: the next may follow at once */
-    uint32_t hot_left;         /* how many, before the others are looked at */
+    struct rill_streak streak;
     struct rill_inring *chosen; /* its head is the next message */
     struct rill_record record; /* and this is it */
     struct rill_large chosen_large; /* if it is a large one: where it lies */
@@ -155,12 +162,18 @@ void rill_inbox_destroy(struct rill_inbox *inbox, bool inherited);
 /* In the child of a fork, before its first use there. */
 int rill_inbox_inherit(struct rill_inbox *inbox);
 
-/* Takes the next message if that is simple: a small one right behind the last, from the ring that was alone at the last look. False: no such
- * message, or not simple; nothing changed. */
+/* Takes the next message if that is simple: the next of a streak, or the first in the order of tickets, if it lies in its ring. False: no such message, or not
+ * simple; nothing changed. */
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message);
 
-/* Closes a message that was lent from a block. Any thread. */
-void rill_inblock_close(struct rill_inblock *block);
+/* A message that was lent from a block is closed. True: it was the last, and the block is to be freed. Any thread. */
+static inline bool rill_inblock_unlend(struct rill_inblock *block)
+{
+    return atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) == 1; /* K1 */
+}
+
+/* Gives a block back that its ring has left and whose last message is closed. RILL_OK. */
+int rill_inblock_free(struct rill_inblock *block);
 
 /* Closes a message that lies in the arena. Any thread. */
 void rill_inlane_close_message(rill_message *message);
@@ -202,6 +215,16 @@ void rill_inbox_settle_socket(struct rill_inbox *inbox);
 int rill_inbox_pack(void *state, struct rill_parcel *parcel, struct rill_blob *blob);
 int rill_inbox_unpack(void *state, const unsigned char *bytes, uint64_t size, rill_object *objects, uint32_t count);
 void rill_inbox_moved(void *state);
+
+/* Tells the lane's owner what was consumed. */
+void rill_inbox_publish(struct rill_inbox *inbox, struct rill_inlane *lane);
+
+/* The next message needs a look at everything. */
+static inline void rill_inbox_end_streak(struct rill_inbox *inbox)
+{
+    inbox->streak.ring = NULL;
+    inbox->streak.left = 0;
+}
 
 static inline void rill_inlane_reference(struct rill_inlane *lane)
 {

@@ -297,7 +297,8 @@ void rill_inbox_moved(void *state)
     }
     inbox->lane_count = inbox->active_count = 0;
     inbox->order.count = 0;
-    inbox->hot = inbox->chosen = NULL;
+    rill_inbox_end_streak(inbox);
+    inbox->chosen = NULL;
 }
 
 /* ---- arriving ---- */

@@ -62,8 +62,6 @@ int rill_inlane_open_rings(struct rill_inlane *lane, uint32_t count);
 int rill_inbox_accept_lane(struct rill_inbox *inbox, rill_object memory, uint64_t id);
 /* An announced lane for which there was no memory is tried again. */
 int rill_inbox_retry_pending(struct rill_inbox *inbox);
-/* Tells the lane's owner what was consumed. */
-void rill_inbox_publish(struct rill_inbox *inbox, struct rill_inlane *lane);
 
 /* ---- inbox_packets.c ---- */
 

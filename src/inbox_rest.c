@@ -78,7 +78,7 @@ bool rill_inbox_renew(struct rill_inbox *inbox, rill_object socket, uint32_t exp
     inbox->socket = socket;
     inbox->active_count = 0;
     inbox->order.count = 0;
-    inbox->hot = NULL;
+    rill_inbox_end_streak(inbox);
     inbox->disconnected = inbox->pending_seen = false;
     inbox->unsettled = 0;
     inbox->undropped = false; /* that was the old socket */

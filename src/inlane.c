@@ -10,6 +10,7 @@
 #include "message.h"
 #include "process.h"
 #include "reuse.h"
+#include "streak.h"
 
 #define CHAIN_MOST (1u << 20)   /* returned blocks looked through at one time: a hostile chain could go round for ever */
 
@@ -215,12 +216,11 @@ static void free_block(struct rill_inblock *block)
     free(block);
 }
 
-void rill_inblock_close(struct rill_inblock *block)
+int rill_inblock_free(struct rill_inblock *block)
 {
-    if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) /* K1 */
-        return;
     atomic_fetch_sub_explicit(&block->lane->pinned, block->size, memory_order_relaxed);
     free_block(block);
+    return RILL_OK;
 }
 
 /* The ring goes on elsewhere. */
@@ -240,8 +240,7 @@ void rill_inblock_leave(struct rill_inblock *block)
     uint32_t ours = RILL_INBLOCK_BIAS - block->lent;
     if (atomic_fetch_sub_explicit(&block->references, ours, memory_order_acq_rel) != ours) /* K2 */
         return;
-    atomic_fetch_sub_explicit(&block->lane->pinned, block->size, memory_order_relaxed);
-    free_block(block);
+    (void)rill_inblock_free(block);
 }
 
 static void close_rings(struct rill_inlane *lane)
@@ -291,7 +290,7 @@ void rill_inbox_drop_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
     inbox->lanes[lane->number - 1] = NULL;
     inbox->lane_count--;
     inbox->order.count = 0;
-    inbox->hot = NULL;
+    rill_inbox_end_streak(inbox);
     inbox->chosen = NULL;
     (void)pthread_mutex_lock(&lane->lock);
     atomic_store_explicit(&lane->dropped, 1, memory_order_relaxed);

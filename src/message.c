@@ -8,7 +8,7 @@
 #include "inbox.h"
 #include "process.h"
 
-#define CACHE_KEEPS 64
+#define CACHE_KEEPS 64u
 
 _Thread_local struct rill_message_cache *rill_message_cache RILL_OWN_TLS;
 static pthread_key_t cache_key;
@@ -92,14 +92,27 @@ static void clear(rill_message *message)
     message->attached = NULL;
 }
 
+/* False: there is no cache, or it is full. */
+static inline bool keep(rill_message *message)
+{
+    struct rill_message_cache *cache = rill_message_cache;
+    if (!cache || cache->count == CACHE_KEEPS)
+        return false;
+    message->next = cache->list;
+    cache->list = message;
+    cache->count++;
+    return true;
+}
+
 rill_message *rill_message_make(uint64_t size)
 {
     if (size > SIZE_MAX / 2)
         return NULL;
     bool small = size <= RILL_MESSAGE_SMALL_MOST;
-    if (small && rill_message_cache && rill_message_cache->list)
-        return rill_message_make_small(size);
-    rill_message *message = malloc(sizeof *message + (size_t)(small ? RILL_MESSAGE_SMALL_MOST : size));
+    rill_message *message = small ? rill_message_cached(size) : NULL;
+    if (message)
+        return message;
+    message = malloc(sizeof *message + (size_t)(small ? RILL_MESSAGE_SMALL_MOST : size));
     if (!message)
         return NULL;
     clear(message);
@@ -114,15 +127,12 @@ void rill_message_free(rill_message *message)
     message->magic = 0;
     if (message->attached)
         rill_attachment_free(message->attached);
-    struct rill_message_cache *cache = rill_message_cache; /* only now: a queue that ended with a handle may have freed messages of its own */
-    if (!message->small || (!cache && !(cache = make_cache())) || cache->count == CACHE_KEEPS) {
-        free(message);
-        return;
-    }
+    if (!rill_message_cache) /* only now: a queue that ended with a handle may have freed messages of its own */
+        (void)make_cache();
+    bool small = message->small;
     clear(message);
-    message->next = cache->list;
-    cache->list = message;
-    cache->count++;
+    if (!small || !keep(message))
+        free(message);
 }
 
 const void *rill_message_data(const rill_message *message)
@@ -141,10 +151,30 @@ static void give_back(rill_message *message)
     if (message->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed))
         return;
     if (message->block) {
-        rill_inblock_close(message->block);
+        if (rill_inblock_unlend(message->block))
+            (void)rill_inblock_free(message->block);
         return;
     }
     rill_inlane_close_message(message);
+}
+
+static int close_other(rill_message *message)
+{
+    if (!message)
+        return RILL_OK;
+    if (!rill_is_message(message))
+        return RILL_EINVAL;
+    if (message->block || message->lane)
+        give_back(message);
+    rill_message_free(message);
+    return RILL_OK;
+}
+
+/* Bytes of its own, or in the block of a ring, and nothing else: what nearly every message is. */
+static inline bool is_simple(const rill_message *message)
+{
+    return message->small && !message->lane && !message->attached &&
+           (!message->block || message->generation == atomic_load_explicit(&rill_generation, memory_order_relaxed));
 }
 
 int rill_message_close(rill_message **message)
@@ -153,12 +183,14 @@ int rill_message_close(rill_message **message)
         return RILL_EINVAL;
     rill_message *closing = *message;
     *message = NULL;
-    if (!closing)
-        return RILL_OK;
-    if (!rill_is_message(closing))
-        return RILL_EINVAL;
-    if (closing->block || closing->lane)
-        give_back(closing);
-    rill_message_free(closing);
-    return RILL_OK;
+    if (!rill_is_message(closing) || !is_simple(closing))
+        return close_other(closing);
+    struct rill_inblock *block = closing->block;
+    bool last = block && rill_inblock_unlend(block);
+    closing->magic = 0;
+    if (block)
+        clear(closing);
+    if (!keep(closing))
+        rill_message_free(closing);
+    return last ? rill_inblock_free(block) : RILL_OK;
 }

@@ -66,18 +66,25 @@ static inline unsigned char *rill_message_bytes(rill_message *message)
     return (unsigned char *)(message + 1);
 }
 
-/* The same for up to RILL_MESSAGE_SMALL_MOST bytes. */
-static inline rill_message *rill_message_make_small(uint64_t size)
+/* One that this thread closed, for up to RILL_MESSAGE_SMALL_MOST bytes. NULL: there is none. */
+static inline rill_message *rill_message_cached(uint64_t size)
 {
     struct rill_message_cache *cache = rill_message_cache;
     rill_message *message = cache ? cache->list : NULL;
     if (!message)
-        return rill_message_make(size);
+        return NULL;
     cache->list = message->next;
     cache->count--;
-    message->magic = RILL_MESSAGE_MAGIC; /* the rest is as rill_message_free left it */
+    message->magic = RILL_MESSAGE_MAGIC; /* the rest is as a fresh one's */
     message->size = size;
     return message;
+}
+
+/* The same, made if need be: for a message that is not small, too, if its bytes lie elsewhere. */
+static inline rill_message *rill_message_make_small(uint64_t size)
+{
+    rill_message *message = rill_message_cached(size);
+    return message ? message : rill_message_make(size <= RILL_MESSAGE_SMALL_MOST ? size : 0);
 }
 
 void rill_message_free(rill_message *message);

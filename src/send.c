@@ -4,6 +4,7 @@
 #include "../shm/order.h"
 #include "../shm/wake.h"
 #include "channel.h"
+#include "copy.h"
 #include "lane.h"
 #include "process.h"
 #include "handle.h"
@@ -309,38 +310,6 @@ int rill_send_loan(struct rill_endpoint *endpoint, struct rill_lane *lane, const
     }
 }
 
-#define NOT_SIMPLE 2 /* internal: the general path decides */
-
-/* A small message into the block at hand of the lane's only ring: what nearly every send is. It does in one piece what put, try_put, rill_lane_hold and
- * rill_lane_put do, with the same order of steps, and commits nothing unless all of it is simple. */
-static inline int send_small(struct rill_endpoint *endpoint, const void *data, size_t size)
-{
-    struct rill_lane *lane = atomic_load_explicit(&endpoint->lane, memory_order_acquire);
-    if (!lane || is_closed(endpoint))
-        return NOT_SIMPLE;
-    struct rill_lane_ring *ring = rill_lane_try_only_ring(lane);
-    if (!ring)
-        return NOT_SIMPLE;
-    bool stamped = rill_order_needed(lane->page);
-    uint64_t length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size);
-    uint64_t limit = lane->limit;
-    if (!rill_ring_fits(&ring->writer, length) ||
-        (limit && !has_room_in_ring(lane, ring, limit, length))) {
-        rill_lane_drop(ring);
-        return NOT_SIMPLE;
-    }
-    uint64_t ticket = stamped ? rill_order_draw(lane->page, &ring->writer.last_ticket) : 0;
-    memcpy(rill_ring_payload(&ring->writer, ticket), data, size);
-    bool committed = rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket);
-    if (committed)
-        rill_lane_count_sent(ring, size, length);
-    rill_lane_drop(ring);
-    if (committed)
-        return remember(endpoint, wake(endpoint, lane));
-    retire_lane(endpoint, lane); /* the exchange took the mark away: a second commit here would succeed, and nobody would read it */
-    return NOT_SIMPLE;
-}
-
 /* ---- all transports ---- */
 
 /* A send's deadline by the channel's options. */
@@ -474,16 +443,75 @@ int rill_send_filled(rill_sender *sender, const struct rill_filling *filling, st
     return rill_send_with_handles(sender, &part, RILL_FILLED, handles, handle_count, deadline);
 }
 
-int rill_send(rill_sender *sender, const void *data, size_t size)
+/* ---- the short way ---- */
+
+static __attribute__((noinline)) int send_one(rill_sender *sender, const void *data, size_t size)
+{
+    return send_parts(sender, &(struct rill_bytes){.data = data, .size = size}, 1, RILL_AS_CONFIGURED);
+}
+
+/* The exchange took the receiver's mark away: a second commit here would succeed, and nobody would read it. */
+static __attribute__((noinline)) int send_elsewhere(rill_sender *sender, struct rill_lane *lane, const void *data, size_t size)
+{
+    retire_lane(sender->endpoint, lane);
+    return send_one(sender, data, size);
+}
+
+static __attribute__((noinline)) int wake_for_small(struct rill_endpoint *endpoint, struct rill_lane *lane)
+{
+    return remember(endpoint, wake(endpoint, lane));
+}
+
+/* The endpoint of a sender that sends through shared memory, used by this process before; or NULL. */
+static inline struct rill_endpoint *settled_endpoint(const rill_sender *sender)
 {
     struct rill_endpoint *endpoint = rill_endpoint_of(sender);
-    if (endpoint && rill_endpoint_transport(endpoint) == RILL_SHM && data && size <= endpoint->small_most) {
-        check_process(endpoint);
-        int code = send_small(endpoint, data, size);
-        if (code != NOT_SIMPLE)
-            return code;
+    bool settled = endpoint && rill_endpoint_transport(endpoint) == RILL_SHM &&
+                   atomic_load_explicit(&endpoint->generation, memory_order_acquire) == atomic_load_explicit(&rill_generation, memory_order_relaxed);
+    return settled ? endpoint : NULL;
+}
+
+/* A small message into the block at hand of the lane's only ring: what nearly every send is. It does in one piece what put, try_put, rill_lane_hold and
+ * rill_lane_put do, with the same order of steps, and commits nothing unless all of it is simple; all else is left to the general path. Until
+ * then it calls nothing, so that it has no registers to save. */
+static inline int send_at_once(rill_sender *sender, const void *data, size_t size)
+{
+    struct rill_endpoint *endpoint = settled_endpoint(sender);
+    struct rill_lane *lane = endpoint && data && size <= endpoint->small_most ? atomic_load_explicit(&endpoint->lane, memory_order_acquire) : NULL;
+    if (!lane || is_closed(endpoint))
+        return send_one(sender, data, size);
+    struct rill_lane_ring *ring = rill_lane_try_only_ring(lane);
+    if (!ring)
+        return send_one(sender, data, size);
+    bool stamped = rill_order_needed(lane->page);
+    uint64_t length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size);
+    uint64_t limit = lane->limit;
+    if (!rill_ring_fits(&ring->writer, length) || (limit && !has_room_in_ring(lane, ring, limit, length))) {
+        rill_lane_drop(ring);
+        return send_one(sender, data, size);
     }
-    return send_parts(sender, &(struct rill_bytes){.data = data, .size = size}, 1, RILL_AS_CONFIGURED);
+    uint64_t ticket = stamped ? rill_order_draw(lane->page, &ring->writer.last_ticket) : 0;
+    if (size <= RILL_COPY_FEW)
+        rill_copy_bytes(rill_ring_payload(&ring->writer, ticket), data, size);
+    else
+        memcpy(rill_ring_payload(&ring->writer, ticket), data, size);
+    bool committed = rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket);
+    if (committed)
+        rill_lane_count_sent(ring, size, length);
+    rill_lane_drop(ring);
+    if (__builtin_expect(!committed, 0))
+        return send_elsewhere(sender, lane, data, size);
+    return __builtin_expect(rill_wake_due(lane->header, &lane->rung) != 0, 0) ? wake_for_small(endpoint, lane) : RILL_OK;
+}
+
+static __attribute__((noinline)) int send_longer(rill_sender *sender, const void *data, size_t size)
+{
+    return send_at_once(sender, data, size);
+}
+
+int rill_send(rill_sender *sender, const void *data, size_t size)
+{
+    return size <= RILL_COPY_FEW ? send_at_once(sender, data, size) : send_longer(sender, data, size);
 }
 
 int rill_send_until(rill_sender *sender, const void *data, size_t size, int64_t deadline)

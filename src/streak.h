@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The short way of a receive: the next message of a streak, unstamped messages of one ring while that was the only one with something to deliver. Each
+ * precedes whatever another ring can hold (order.h), so it needs no look at anything else.
+ *
+ * It is as fast as its loads can overlap. Where a record ends stands in its header, so the address of each header hangs on the one before, and
+ * their misses, which come from another processor, would follow one another. Most messages of a streak are as long as the last one. So the length is
+ * not computed from the header but compared with it: the processor goes on with what is remembered while the header is still on its way.
+ */
+#ifndef RILL_STREAK_H
+#define RILL_STREAK_H
+
+#include "../shm/ring.h"
+#include "copy.h"
+#include "inbox.h"
+#include "message.h"
+
+#define RILL_PINNED_MOST ((uint64_t)4 << 20) /* bytes of a lane's blocks held by messages read in place: beyond, they are copied */
+
+/* May another message stay in the ring's block until it is closed? Else it has to be copied, because too much is held in this way already. */
+static inline bool rill_inring_may_lend(const struct rill_inring *ring)
+{
+    return ring->block && atomic_load_explicit(&ring->lane->pinned, memory_order_relaxed) < RILL_PINNED_MOST;
+}
+
+static inline void rill_inring_lend(struct rill_inring *ring, rill_message *message, const unsigned char *payload, uint64_t size)
+{
+    ring->block->lent++;
+    message->block = ring->block;
+    message->data = payload;
+    message->size = size;
+    message->generation = ring->lane->generation;
+}
+
+static inline rill_message *rill_inring_message(struct rill_inring *ring, const unsigned char *payload, uint64_t size)
+{
+    bool small = size <= RILL_MESSAGE_SMALL_MOST, lent = !small && rill_inring_may_lend(ring);
+    rill_message *made = small || lent ? rill_message_make_small(size) : rill_message_make(size);
+    if (!made)
+        return NULL;
+    if (lent)
+        rill_inring_lend(ring, made, payload, size);
+    else if (small)
+        rill_copy_words(rill_message_bytes(made), payload, rill_ring_padded(size));
+    else
+        memcpy(rill_message_bytes(made), payload, size);
+    return made;
+}
+
+/* Counts a record as taken from its ring. True: its owner is to be told. */
+static inline bool rill_inbox_count(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t length, uint64_t weight)
+{
+    struct rill_inlane *lane = ring->lane;
+    ring->reader.position += length;
+    lane->consumed += weight;
+    lane->consumed_messages++;
+    if (lane->consumed - lane->published >= inbox->publish_every)
+        return true;
+    return inbox->page_limit && !rill_ring_ready(&ring->reader); /* also at the end of a limited queue: our caller may not come back */
+}
+
+static inline void rill_inbox_count_taken(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t length, uint64_t weight)
+{
+    if (rill_inbox_count(inbox, ring, length, weight))
+        rill_inbox_publish(inbox, ring->lane);
+}
+
+/* The next message of a streak that is as long as the last. NULL: it is not, the streak has ended, or there is no memory at hand; nothing changed. *due:
+ * what was consumed is to be published. It calls nothing, so that who calls it has no registers to save. */
+static inline rill_message *rill_streak_take(struct rill_inbox *inbox, bool *due)
+{
+    struct rill_streak *streak = &inbox->streak;
+    struct rill_inring *ring = streak->ring;
+    if (!streak->left || inbox->chosen)
+        return NULL;
+    const struct rill_ring_reader *reader = &ring->reader;
+    uint64_t size = streak->size, length = streak->length;
+    unsigned char *record = reader->block + reader->position;
+    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
+    if (word != streak->word || length > reader->size - reader->position - RILL_LINK_BYTES)
+        return NULL;
+    if (size > RILL_MESSAGE_SMALL_MOST && !rill_inring_may_lend(ring))
+        return NULL;
+    rill_message *made = rill_message_cached(size);
+    if (!made)
+        return NULL;
+    if (size > RILL_MESSAGE_SMALL_MOST)
+        rill_inring_lend(ring, made, record + RILL_HEADER_BYTES, size);
+    else
+        rill_copy_words(rill_message_bytes(made), record + RILL_HEADER_BYTES, rill_ring_padded(size));
+    streak->left--;
+    *due = rill_inbox_count(inbox, ring, length, length);
+    return made;
+}
+
+#endif
