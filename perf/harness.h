@@ -129,7 +129,7 @@ struct role_note {
     _Alignas(LINE) _Atomic uint64_t sent;
     _Atomic uint64_t sum;
     _Atomic uint64_t faults;
-    _Atomic uint32_t process;
+    _Atomic uint32_t process, thread;
 };
 
 struct board {
@@ -175,7 +175,11 @@ int64_t now(void);
 /* What one call of now() adds to a time that is measured between two of them. */
 int64_t now_cost(void);
 uint64_t thread_faults(void); /* minor page faults of the calling thread */
-double thread_cpu_seconds(void);
+/* What another role's thread has used so far. Exact while that sleeps: the system counts up when it leaves the processor. */
+double role_cpu_seconds(const struct run *run, unsigned role);
+
+#define ASLEEP_AFTER 0.1 /* s: by then a role that waits has stopped to spin */
+void pause_for(double seconds);
 
 void give_way(void);
 

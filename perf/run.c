@@ -53,12 +53,26 @@ uint64_t thread_faults(void)
     return (uint64_t)usage.ru_minflt;
 }
 
-double thread_cpu_seconds(void)
+double role_cpu_seconds(const struct run *run, unsigned role)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_THREAD, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+    const struct role_note *note = &run->board->notes[role];
+    char path[64];
+    unsigned long long used = 0;
+    snprintf(path, sizeof path, "/proc/%u/task/%u/schedstat", atomic_load(&note->process), atomic_load(&note->thread));
+    FILE *file = fopen(path, "r");
+    bool read = file && fscanf(file, "%llu", &used) == 1;
+    if (file)
+        fclose(file);
+    if (!read)
+        fail(run, "%s cannot be read", path);
+    return (double)used * 1e-9;
+}
+
+void pause_for(double seconds)
+{
+    struct timespec pause = {.tv_sec = (time_t)seconds};
+    pause.tv_nsec = (long)((seconds - (double)pause.tv_sec) * SECOND);
+    nanosleep(&pause, NULL);
 }
 
 void give_way(void)
@@ -200,6 +214,7 @@ static void role_begin(struct run *run)
 {
     take_place(run);
     atomic_store(&run->board->notes[run->role].process, (uint32_t)getpid());
+    atomic_store(&run->board->notes[run->role].thread, (uint32_t)gettid());
 }
 
 /* If the parent is gone already, nobody will send the signal. */

@@ -202,6 +202,7 @@ static void round_trip_work(struct run *run)
     answer(run, &end, &end, RILL_CALLS);
 }
 
+/* The percentage is of the thread that waits, while it sleeps. */
 static void idle_work(struct run *run)
 {
     struct many *many = run->role == 0 ? enter_set(run) : enter_senders(run);
@@ -209,17 +210,19 @@ static void idle_work(struct run *run)
         warm_up_set(run, many);
     else
         warm_up_senders(run, many);
-    size_t got;
-    for (unsigned i = 0; i < 20 && run->role == 0; i++) /* it has been idle for a while, and has stopped to spin first */
-        (void)rill_set_wait_timeout(many->set, SECOND / 1000, many->events, EVENTS, &got);
     meet_before(run);
     if (run->role == 0) {
-        int64_t begin = now();
-        double cpu = thread_cpu_seconds();
-        int code = rill_set_wait_timeout(many->set, (int64_t)(run->options->seconds * SECOND), many->events, EVENTS, &got);
-        figure(run, CPU_PERCENT, 100 * (thread_cpu_seconds() - cpu) * SECOND / (double)(now() - begin));
-        if (code != RILL_ETIMEDOUT)
+        (void)next_event(run, many);
+        if (atomic_load(&run->board->phase) != PHASE_OVER)
             fail(run, "an idle channel was told of");
+    } else {
+        pause_for(ASLEEP_AFTER);
+        double used = role_cpu_seconds(run, 0);
+        pause_for(run->options->seconds);
+        figure(run, CPU_PERCENT, 100 * (role_cpu_seconds(run, 0) - used) / run->options->seconds);
+        atomic_store(&run->board->phase, PHASE_OVER);
+        struct rill_end end = {.sender = many->senders[1]};
+        rill_end_put(run, &end, "", 0);
     }
     meet_after(run);
 }

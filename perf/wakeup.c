@@ -68,31 +68,21 @@ static double ticks_of(const struct run *run, uint32_t process)
     return (double)user + (double)kernel;
 }
 
-static void pause_for(double seconds)
-{
-    struct timespec pause = {.tv_sec = (time_t)seconds};
-    pause.tv_nsec = (long)((seconds - (double)pause.tv_sec) * SECOND);
-    nanosleep(&pause, NULL);
-}
-
-/* One long sleep. The percentage is of the receiving thread alone, its first moments awake included; the ticks are of its process,
- * while it sleeps. */
+/* One long sleep. The percentage is of the receiving thread alone, the ticks are of its process, both while it sleeps. */
 static void blocked_work(struct run *run)
 {
     struct wakeup mine = {.end = wakeup_end(run), .message = ""};
     meet_before(run);
     if (run->role == 1) {
         uint32_t process = atomic_load(&run->board->notes[0].process);
-        pause_for(0.1);
-        double before = ticks_of(run, process);
+        pause_for(ASLEEP_AFTER);
+        double ticks = ticks_of(run, process), used = role_cpu_seconds(run, 0);
         pause_for(run->options->seconds);
-        figure(run, CPU_TICKS, ticks_of(run, process) - before);
+        figure(run, CPU_PERCENT, 100 * (role_cpu_seconds(run, 0) - used) / run->options->seconds);
+        figure(run, CPU_TICKS, ticks_of(run, process) - ticks);
         rill_end_put(run, &mine.end, mine.message, 0);
     } else {
-        int64_t begin = now();
-        double cpu = thread_cpu_seconds();
         wakeup_await(run, &mine);
-        figure(run, CPU_PERCENT, 100 * (thread_cpu_seconds() - cpu) * SECOND / (double)(now() - begin));
     }
     meet_after(run);
 }
