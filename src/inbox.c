@@ -570,7 +570,9 @@ static bool take_of_streak(struct rill_inbox *inbox, rill_message **message)
     struct rill_inring *ring = inbox->streak.ring;
     const struct rill_ring_reader *reader = &ring->reader;
     uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
-    if (!learn(&inbox->streak, word, inbox->max_message) || inbox->streak.length > reader->size - reader->position - RILL_LINK_BYTES)
+    if (word != inbox->streak.word && !learn(&inbox->streak, word, inbox->max_message))
+        return false;
+    if (inbox->streak.length > reader->size - reader->position - RILL_LINK_BYTES)
         return false;
     rill_message *made = rill_inring_message(ring, reader->block + reader->position + RILL_HEADER_BYTES, inbox->streak.size);
     if (!made)
