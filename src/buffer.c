@@ -177,7 +177,7 @@ int rill_buffer_data_mutable(rill_buffer *buffer, void **data)
         return RILL_EINVAL;
     if (buffer->region)
         return rill_region_data_mutable(buffer->region, data);
-    int code = buffer->share ? rill_share_make_writable(buffer->share) : RILL_OK;
+    int code = buffer->share ? rill_piece_make_writable(buffer->share->piece) : RILL_OK;
     if (code != RILL_OK)
         return code;
     *data = buffer->data;

@@ -9,6 +9,7 @@
 #include "../shm/wake.h"
 #include "handle.h"
 #include "message.h"
+#include "piece.h"
 #include "process.h"
 #include "streak.h"
 #include "source.h"
@@ -21,7 +22,7 @@
 #define ABSORB_EVERY 1024u      /* looks: what a hostile sender's writes to the page can hide is found then */
 #define SETTLE_AFTER 4u
 #define DRAINS_MOST 4u          /* looks at the socket for the packet of a record whose owner is gone */
-#define TRIM_AFTER INT64_C(250000000) /* ns of silence after which blocks that wait for their owner are given to the system */
+#define TRIM_AFTER INT64_C(250000000) /* ns of silence after which blocks that wait for their owner, and mappings of pools, are given to the system */
 #define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
 #define PENDING 2               /* internal: the objects of a record have not come yet */
 
@@ -712,10 +713,25 @@ static bool anything_rests(const struct rill_inbox *inbox)
     return false;
 }
 
-static void trim_active(struct rill_inbox *inbox)
+static bool anything_to_trim(const struct rill_inbox *inbox)
+{
+    return anything_rests(inbox) || rill_pieces_kept();
+}
+
+/* Shall a sleep without deadline end after TRIM_AFTER? While it stays so, that costs no call. */
+static void set_restless(struct rill_inbox *inbox, bool restless)
+{
+    if (inbox->restless != restless && rill_port_set_patience(inbox->socket, restless ? TRIM_AFTER : 0))
+        inbox->restless = restless;
+}
+
+static void trim(struct rill_inbox *inbox)
 {
     for (uint32_t i = 0; i < inbox->active_count; i++)
         rill_inlane_trim(inbox->active[i]);
+    (void)rill_pieces_drop(rill_port_clock() - TRIM_AFTER);
+    inbox->restless = true; /* whoever set the patience */
+    set_restless(inbox, anything_to_trim(inbox));
 }
 
 /* Takes all packets. RILL_EREADY: there were some, or no sender is left. */
@@ -771,16 +787,20 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
     if (code == RILL_OK && inbox->unsettled >= SETTLE_AFTER)
         code = settle_packets(inbox);
     uint32_t armed = inbox->active_count;
-    int64_t trim_at = anything_rests(inbox) ? rill_port_clock() + TRIM_AFTER : RILL_FOREVER;
+    bool for_ever = deadline == RILL_FOREVER && event == RILL_NO_OBJECT;
+    bool trims = anything_to_trim(inbox);
+    int64_t trim_at = trims && !for_ever ? rill_port_clock() + TRIM_AFTER : RILL_FOREVER;
+    if (for_ever)
+        set_restless(inbox, trims);
     if (code == RILL_OK)
         code = arm_lanes(inbox);
     if (code != RILL_OK)
         return code == RILL_EREADY ? RILL_OK : code;
     ++*slept;
     code = rill_inbox_take_packet(inbox, event, trim_at < deadline ? trim_at : deadline);
-    if (code == RILL_ETIMEDOUT && trim_at < deadline) {
+    if (code == RILL_ETIMEDOUT && (for_ever || trim_at < deadline)) {
         reactivate(inbox, armed);
-        trim_active(inbox);
+        trim(inbox);
         return RILL_OK;
     }
     if (code == RILL_ETIMEDOUT || code == RILL_EINTERRUPTED || code == RILL_EEMPTY)

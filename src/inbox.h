@@ -148,6 +148,7 @@ struct rill_inbox {
     uint32_t unsettled;  /* packets taken since the socket was last known to be empty */
     uint32_t sleeps;
     uint32_t next_check; /* the lane whose owner is asked after next */
+    bool restless;       /* the socket's patience is set: a sleep ends after a while without costing a call more */
     bool may_rest;       /* the channel was made here: its only lane may rest when its owner has closed it (reuse.h) */
     bool disconnected;   /* no sender is left, and all lanes have been looked at since */
     uint32_t faults[3];  /* lanes refused and not yet told: EPEER, EVERSION, EQUOTA */

@@ -28,36 +28,7 @@ struct rill_pool {
     bool huge;
 };
 
-/* ---- pieces and shares ---- */
-
-static void release_piece(struct rill_piece *piece)
-{
-    if (atomic_fetch_sub_explicit(&piece->references, 1, memory_order_acq_rel) != 1)
-        return;
-    if (piece->data)
-        rill_port_memory_unmap(piece->data, piece->capacity);
-    rill_port_close(piece->memory);
-    free(piece);
-}
-
-/* Mapped; does not own the memory yet. */
-static int new_piece(rill_object memory, uint64_t capacity, bool writable, struct rill_piece **piece)
-{
-    void *address;
-    struct rill_piece *made = calloc(1, sizeof *made);
-    int code = made ? rill_port_share_map(memory, capacity, writable, &address) : RILL_ENOMEM;
-    if (code != RILL_OK) {
-        free(made);
-        return code;
-    }
-    atomic_init(&made->references, 1);
-    atomic_init(&made->writable, writable);
-    made->memory = RILL_NO_OBJECT;
-    made->data = address;
-    made->capacity = capacity;
-    *piece = made;
-    return RILL_OK;
-}
+/* ---- shares ---- */
 
 void rill_share_reference(struct rill_share *share)
 {
@@ -69,7 +40,7 @@ void rill_share_release(struct rill_share *share)
     if (atomic_fetch_sub_explicit(&share->references, 1, memory_order_acq_rel) != 1)
         return;
     rill_port_close(share->token); /* behind the last use of the bytes: its maker may give them out again */
-    release_piece(share->piece);
+    rill_piece_release(share->piece);
     free(share);
 }
 
@@ -86,61 +57,23 @@ static struct rill_share *new_share(struct rill_piece *piece, rill_object token)
 
 int rill_share_open(rill_object memory, rill_object token, uint64_t capacity, struct rill_share **share)
 {
-    uint32_t access;
-    bool writable;
-    uint64_t size;
-    struct rill_piece *piece;
-    if (rill_port_share_check(memory, &access, &writable) != RILL_OK || rill_port_memory_size(memory, &size) != RILL_OK || capacity == 0 ||
-        capacity > size || capacity > SIZE_MAX / 2)
-        return RILL_EPEER;
-    bool may_write = writable && access == RILL_ACCESS_SHARED;
-    int code = new_piece(memory, capacity, may_write, &piece); /* at once: a stage that changes what it passes on would need a call more */
-    if (code != RILL_OK)
+    struct rill_share *made = new_share(NULL, token);
+    int code = made ? rill_piece_open(memory, capacity, &made->piece) : RILL_ENOMEM;
+    if (code != RILL_OK) {
+        free(made);
         return code;
-    *share = new_share(piece, token);
-    if (!*share) {
-        release_piece(piece);
-        return RILL_ENOMEM;
     }
-    piece->memory = memory;
-    piece->may_write = may_write;
+    *share = made;
     return RILL_OK;
-}
-
-int rill_share_make_writable(struct rill_share *share)
-{
-    struct rill_piece *piece = share->piece;
-    if (!piece->may_write)
-        return RILL_EREADONLY;
-    if (atomic_load_explicit(&piece->writable, memory_order_relaxed))
-        return RILL_OK;
-    int code = rill_port_share_make_writable(piece->data, piece->capacity);
-    if (code == RILL_OK)
-        atomic_store_explicit(&piece->writable, true, memory_order_relaxed);
-    return code;
 }
 
 /* ---- slots; under the pool's lock ---- */
 
-/* The maker maps first and seals then: its own mapping stays writable. */
 static int make_piece(rill_pool *pool, uint64_t capacity, struct rill_piece **piece)
 {
-    rill_object memory;
-    int code = rill_port_share_create(capacity, &memory);
-    if (code != RILL_OK)
-        return code;
-    code = new_piece(memory, capacity, true, piece);
-    if (code != RILL_OK) {
-        rill_port_close(memory);
-        return code;
-    }
-    (*piece)->memory = memory;
-    (*piece)->may_write = true;
-    if (pool->options.huge_pages)
+    int code = rill_piece_make(capacity, pool->options.access, piece);
+    if (code == RILL_OK && pool->options.huge_pages)
         pool->huge = rill_port_share_use_huge_pages((*piece)->data, capacity);
-    code = rill_port_share_seal(memory, pool->options.access, true);
-    if (code != RILL_OK)
-        release_piece(*piece);
     return code;
 }
 
@@ -155,13 +88,21 @@ static void look_after_tokens(rill_pool *pool)
     }
 }
 
+static bool is_inherited(const rill_pool *pool)
+{
+    return pool->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed);
+}
+
 static void remove_slot(rill_pool *pool, struct slot **link)
 {
     struct slot *slot = *link;
     *link = slot->next;
     pool->bytes -= slot->piece->capacity;
     rill_port_close(slot->watch);
-    release_piece(slot->piece);
+    if (slot->watch == RILL_NO_OBJECT && !is_inherited(pool)) /* what is free in the copy of a child may be lent by its parent by now */
+        rill_piece_give_up(slot->piece);
+    else
+        rill_piece_release(slot->piece); /* whoever has it keeps it */
     free(slot);
 }
 
@@ -227,7 +168,7 @@ static int lend_slot(struct slot *slot, uint64_t size, rill_buffer **buffer)
         rill_port_close(token);
         return RILL_ENOMEM;
     }
-    atomic_fetch_add_explicit(&slot->piece->references, 1, memory_order_relaxed);
+    rill_piece_reference(slot->piece);
     slot->watch = watch;
     *buffer = made;
     return RILL_OK;
@@ -276,11 +217,6 @@ int rill_pool_make(const struct rill_pool_options *given, rill_pool **pool)
         made->options.access = RILL_ACCESS_SHARED;
     *pool = made;
     return RILL_OK;
-}
-
-static bool is_inherited(const rill_pool *pool)
-{
-    return pool->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed);
 }
 
 int rill_pool_loan(rill_pool *pool, size_t size, rill_buffer **buffer)

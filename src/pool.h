@@ -2,7 +2,7 @@
 /*
  * Pools: memory whose buffers go anywhere, and are forwarded without a copy.
  *
- *   pool ──> slot ──> piece (a memory object of its own, mapped)      the maker
+ *   pool ──> slot ──> piece (a memory object of its own, piece.h)     the maker
  *              └────> watch ═══ token                                 one end here, the other wherever the buffer is
  *   buffer ─────────> piece, token                                    any holder
  *
@@ -13,22 +13,12 @@
 #define RILL_POOL_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <rill/rill.h>
 
+#include "piece.h"
 #include "port.h"
-
-/* A memory object in this process. */
-struct rill_piece {
-    _Atomic uint32_t references; /* slot and buffers */
-    rill_object memory;
-    unsigned char *data;
-    uint64_t capacity;
-    bool may_write;
-    _Atomic bool writable; /* mapped so */
-};
 
 /* What a buffer has of a pool. */
 struct rill_share {
@@ -42,7 +32,5 @@ void rill_share_release(struct rill_share *share);
 
 /* For one that was received. Takes both objects over only on success. RILL_EPEER: its memory could become smaller, or has no `capacity` bytes. */
 int rill_share_open(rill_object memory, rill_object token, uint64_t capacity, struct rill_share **share);
-
-int rill_share_make_writable(struct rill_share *share);
 
 #endif

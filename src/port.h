@@ -141,6 +141,10 @@ struct rill_packet {
  * RILL_EINTERRUPTED when `event` (if it is an object) is signalled. RILL_EDISCONNECTED: nothing is left, and nobody is left on the other side. */
 int rill_port_receive(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet);
 
+/* From now on a receiving call without deadline and event gives RILL_ETIMEDOUT after so many ns, without a system call more; 0: it waits for ever, as at first.
+ * This is the end's, in whatever process. False: it could not be set. */
+bool rill_port_set_patience(rill_object end, int64_t time);
+
 /* As rill_port_receive, for a connection that carries objects: they are the caller's, `objects` has room for RILL_PACKET_OBJECTS. It costs a system call
  * more, so that nothing can be lost: RILL_ENOFD (no handle is left for them), and the packet is still the next one. */
 int rill_port_receive_objects(rill_object end, rill_object event, int64_t deadline, struct rill_packet *packet, rill_object *objects,

@@ -477,8 +477,10 @@ static int receive_until(rill_object end, rill_object event, int64_t deadline, i
 {
     if (deadline == RILL_NOW)
         return receive_once(end, flags | MSG_DONTWAIT, message, size);
-    if (deadline == RILL_FOREVER && event == RILL_NO_OBJECT)
-        return receive_once(end, flags, message, size); /* a call less than to poll first */
+    if (deadline == RILL_FOREVER && event == RILL_NO_OBJECT) { /* a call less than to poll first */
+        int code = receive_once(end, flags, message, size);
+        return code == RILL_EEMPTY ? RILL_ETIMEDOUT : code;
+    }
     for (;;) {
         int code = wait_for(end, POLLIN, event, deadline);
         if (code != RILL_OK)
@@ -487,6 +489,15 @@ static int receive_until(rill_object end, rill_object event, int64_t deadline, i
         if (code != RILL_EEMPTY)
             return code;
     }
+}
+
+bool rill_port_set_patience(rill_object end, int64_t time)
+{
+    int saved = errno;
+    struct timeval most = {.tv_sec = (time_t)(time / NANOSECONDS_PER_SECOND), .tv_usec = (suseconds_t)(time % NANOSECONDS_PER_SECOND / 1000)};
+    bool set = setsockopt(end, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most) == 0;
+    errno = saved;
+    return set;
 }
 
 static struct msghdr receive_into(struct rill_packet *packet, struct iovec parts[2])

@@ -8,6 +8,7 @@
 #include "channel.h"
 #include "inbox.h"
 #include "lane.h"
+#include "piece.h"
 #include "process.h"
 
 #define LOCAL_MOST 24u /* kits of each sort that are kept */
@@ -271,6 +272,8 @@ bool rill_reuse_drop(uint64_t serial)
         local_kits = NULL;
     unlock_lists();
     bool any = dropped || local;
+    if (!serial && rill_pieces_drop(RILL_FOREVER))
+        any = true;
     free_kits(dropped);
     free_kits(local);
     return any;

@@ -424,11 +424,11 @@ static bool maps_any(const char *line)
     return line[0] != '\0';
 }
 
-static size_t scan_maps(bool (*counts)(const char *), size_t *bytes)
+static size_t scan_maps_of(const char *path, bool (*counts)(const char *), size_t *bytes)
 {
     char line[512];
     size_t count = 0;
-    FILE *maps = fopen("/proc/self/maps", "re");
+    FILE *maps = fopen(path, "re");
     require(maps != NULL);
     *bytes = 0;
     while (fgets(line, sizeof line, maps)) {
@@ -440,6 +440,19 @@ static size_t scan_maps(bool (*counts)(const char *), size_t *bytes)
     }
     fclose(maps);
     return count;
+}
+
+static size_t scan_maps(bool (*counts)(const char *), size_t *bytes)
+{
+    return scan_maps_of("/proc/self/maps", counts, bytes);
+}
+
+size_t count_shared_mappings_of(pid_t process)
+{
+    size_t bytes;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)process);
+    return scan_maps_of(path, maps_shared, &bytes);
 }
 
 size_t count_shared_mappings(void)

@@ -173,6 +173,7 @@ void stop_child(pid_t child);
 size_t count_descriptors(void);
 /* Lines of /proc/self/maps that map a memfd; those of a test's own board do not count. */
 size_t count_shared_mappings(void);
+size_t count_shared_mappings_of(pid_t process);
 size_t count_mappings(void);
 /* Bytes of address space in those lines. */
 size_t shared_mapped_bytes(void);

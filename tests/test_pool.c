@@ -377,6 +377,168 @@ static void limited(void *unused)
     require_ok(rill_pool_close(&pool));
 }
 
+/* ---------------------------------------------------------------- mappings that are kept */
+
+static rill_buffer *send_and_receive(rill_sender *tx, rill_receiver *rx, rill_buffer *buffer)
+{
+    send_one(tx, &buffer);
+    return receive_one(rx);
+}
+
+static size_t resident_pages(const void *place, size_t size)
+{
+    unsigned char pages[1024];
+    size_t count = (size + 4095) / 4096, resident = 0;
+    require(count <= sizeof pages);
+    require(mincore((void *)(uintptr_t)place, size, pages) == 0);
+    for (size_t i = 0; i < count; i++)
+        resident += pages[i] & 1;
+    return resident;
+}
+
+static void not_mapped_again(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    const void *place = NULL;
+    size_t mappings = 0, descriptors = 0;
+    rill_pool *pool = pool_with(0, 0);
+    (void)unused;
+    channel_over(RILL_SHM, &tx, &rx);
+    for (uint64_t i = 0; i < 20; i++) {
+        rill_buffer *buffer = send_and_receive(tx, rx, loan_filled(pool, SIZE, i));
+        require(filled(rill_buffer_data(buffer), SIZE, i));
+        size_t held = count_shared_mappings();
+        require(i == 0 || (rill_buffer_data(buffer) == place && held == mappings));
+        place = rill_buffer_data(buffer);
+        mappings = held;
+        close_buffer(buffer);
+        require_equal(mappings, count_shared_mappings());
+        require(i < 2 || count_descriptors() == descriptors);
+        descriptors = count_descriptors();
+    }
+    require_ok(rill_trim());
+    require_equal(mappings - 1, count_shared_mappings());
+    close_channel(&tx, &rx);
+    require_ok(rill_pool_close(&pool));
+}
+
+static void kept_mappings_keep_no_memory(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    uint64_t bytes;
+    rill_pool *pool = pool_with(0, 0);
+    (void)unused;
+    channel_over(RILL_SHM, &tx, &rx);
+    rill_buffer *buffer = send_and_receive(tx, rx, loan_filled(pool, SIZE, 1));
+    const void *place = rill_buffer_data(buffer);
+    require_ok(rill_pool_trim(pool, &bytes));
+    require(bytes != 0 && filled(place, SIZE, 1)); /* it is in use */
+    close_buffer(buffer);
+    require(resident_pages(place, SIZE) != 0);
+    require_ok(rill_pool_trim(pool, &bytes));
+    require_equal(0, bytes);
+    require_equal(0, resident_pages(place, SIZE));
+    buffer = send_and_receive(tx, rx, loan_filled(pool, SIZE, 2)); /* an object of another name */
+    require(filled(rill_buffer_data(buffer), SIZE, 2));
+    close_buffer(buffer);
+    close_channel(&tx, &rx);
+    require_ok(rill_pool_close(&pool));
+}
+
+/* What was free when the child was forked, it could empty under the eyes of who holds it now. */
+static void a_child_that_closes_empties_nothing(void *unused)
+{
+    rill_pool *pool = pool_with(0, 0);
+    (void)unused;
+    close_buffer(loan_filled(pool, SIZE, 1));
+    close_buffer(loan_filled(pool, 4 * SIZE, 1)); /* now the pool knows that the first one is free */
+    struct board *board = board_make(NULL);
+    pid_t child = fork_child();
+    if (child == 0) {
+        flag_wait(board, 0);
+        require_ok(rill_pool_close(&pool));
+        _exit(0);
+    }
+    rill_buffer *buffer = loan_filled(pool, SIZE, 2);
+    flag_raise(board, 0);
+    join_child(child);
+    require(filled(rill_buffer_data(buffer), SIZE, 2));
+    close_buffer(buffer);
+    require_ok(rill_pool_close(&pool));
+}
+
+static void few_mappings_are_kept(void *unused)
+{
+    enum { BUFFERS = 20, LARGE = 3 };
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_buffer *got[BUFFERS];
+    rill_pool *pool = pool_with(0, 0), *read_only = pool_with(RILL_ACCESS_READ_ONLY, 0);
+    (void)unused;
+    channel_over(RILL_SHM, &tx, &rx);
+    for (unsigned i = 0; i < BUFFERS; i++)
+        got[i] = send_and_receive(tx, rx, loan_filled(pool, SIZE, i));
+    rill_buffer *again = NULL;
+    require_ok(rill_buffer_clone(got[0], &again));
+    again = send_and_receive(tx, rx, again); /* a second mapping of the same object */
+    size_t most = count_shared_mappings() - BUFFERS - 1 + 8;
+    for (unsigned i = 0; i < BUFFERS; i++)
+        close_buffer(got[i]);
+    close_buffer(again);
+    require_equal(most, count_shared_mappings());
+    require_ok(rill_trim());
+    require_ok(rill_pool_trim(pool, NULL));
+    size_t none = count_shared_mappings();
+    for (unsigned i = 0; i < LARGE; i++) {
+        void *bytes;
+        got[i] = send_and_receive(tx, rx, loan(pool, 120 * MIB, &bytes));
+    }
+    for (unsigned i = 0; i < LARGE; i++)
+        close_buffer(got[i]);
+    require_ok(rill_pool_trim(pool, NULL));
+    require_equal(none + 2, count_shared_mappings()); /* of 256 MiB */
+    require_ok(rill_trim());
+    close_buffer(send_and_receive(tx, rx, loan_filled(read_only, SIZE, 1)));
+    require_ok(rill_pool_close(&read_only));
+    require_equal(none, count_shared_mappings());
+    close_channel(&tx, &rx);
+    require_ok(rill_pool_close(&pool));
+}
+
+static void silence_ends_them(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_pool *pool = pool_with(0, 0);
+    struct board *board = board_make(NULL);
+    (void)unused;
+    channel_over(RILL_SHM, &tx, &rx);
+    pid_t child = fork_child();
+    if (child == 0) {
+        require_ok(rill_sender_close(&tx));
+        close_buffer(receive_one(rx));
+        flag_raise(board, 0);
+        rill_buffer *buffer = receive_one(rx); /* sleeps without a deadline */
+        require(filled(rill_buffer_data(buffer), SIZE, 2));
+        close_buffer(buffer);
+        require_ok(rill_receiver_close(&rx));
+        _exit(0);
+    }
+    require_ok(rill_receiver_close(&rx));
+    rill_buffer *buffer = loan_filled(pool, SIZE, 1);
+    send_one(tx, &buffer);
+    flag_wait(board, 0);
+    for (size_t kept = count_shared_mappings_of(child); count_shared_mappings_of(child) == kept;)
+        sched_yield();
+    buffer = loan_filled(pool, SIZE, 2);
+    send_one(tx, &buffer);
+    join_child(child);
+    require_ok(rill_sender_close(&tx));
+    require_ok(rill_pool_close(&pool));
+}
+
 /* Free memory beyond what the next loans may want goes back at the next call. */
 static void keeps_little(void *unused)
 {
@@ -623,6 +785,11 @@ static const struct test tests[] = {
     {"memory is used again when nobody holds it, here, under way or elsewhere", used_again_when_nobody_holds_it, NULL, 0},
     {"a process that was killed holds nothing, nor does a channel that nobody receives from", the_dead_hold_nothing, NULL, 0},
     {"a stage that dies behind its send takes nothing away from the next", a_dead_stage_takes_nothing_away, NULL, 0},
+    {"a buffer that comes again is not mapped again", not_mapped_again, NULL, 0},
+    {"a mapping that is kept keeps no memory from the system", kept_mappings_keep_no_memory, NULL, 0},
+    {"a forked child that closes a pool empties nothing", a_child_that_closes_empties_nothing, NULL, 0},
+    {"few mappings are kept, and none of what is read-only", few_mappings_are_kept, NULL, 0},
+    {"a receiver that sleeps for a moment keeps none", silence_ends_them, NULL, 0},
     {"a pool has a limit, and makes room within it", limited, NULL, 0},
     {"a pool keeps little of what is free", keeps_little, NULL, 0},
     {"who receives from a read-only pool cannot write, nor get around that", read_only_for_receivers, NULL, 0},

@@ -201,7 +201,8 @@ RILL_API int rill_channel(const struct rill_channel_options *options, rill_sende
 
 /* Gives back to the system what the library keeps for channels to come: control pages, small lanes and their descriptors, of a few closed channels (at
  * most 24 of this process's own and 32 that it shared with peers, of about 20 KiB and two or three descriptors each). The library does so itself before it
- * reports that descriptors or memory are short. Any thread; makes system calls. Returns 0. */
+ * reports that descriptors or memory are short. Also unmaps what is kept of pools' buffers that were received and closed. Any thread; makes system calls.
+ * Returns 0. */
 RILL_API int rill_trim(void);
 
 /* ---------------------------------------------------------------- sending */
