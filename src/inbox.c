@@ -639,7 +639,7 @@ static int take(void *state, rill_message **message)
     return RILL_OK;
 }
 
-static void take_into(void *state, void *buffer)
+static int take_into(void *state, void *buffer)
 {
     struct rill_inbox *inbox = state;
     const struct rill_record *record = &inbox->record;
@@ -653,6 +653,7 @@ static void take_into(void *state, void *buffer)
     if (made)
         rill_attachment_free(attachment); /* nobody takes them */
     consume(inbox);
+    return RILL_OK;
 }
 
 /* ---- sleeping ---- */

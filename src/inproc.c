@@ -284,17 +284,24 @@ static int next_message(void *state)
     return code;
 }
 
-/* The first message is the receiver's alone: senders touch only the last. */
+/* The first message stays the next, but it may cross to a shared channel at any time: 0, then. */
 static uint64_t size_of_next(const void *state)
 {
-    const struct rill_queue *queue = state;
-    return queue->first->size;
+    struct rill_queue *queue = (struct rill_queue *)(uintptr_t)state;
+    (void)pthread_mutex_lock(&queue->lock);
+    uint64_t size = queue->first ? queue->first->size : 0;
+    (void)pthread_mutex_unlock(&queue->lock);
+    return size;
 }
 
 static int take(void *state, rill_message **message)
 {
     struct rill_queue *queue = state;
     (void)pthread_mutex_lock(&queue->lock);
+    if (queue->shared) {
+        (void)pthread_mutex_unlock(&queue->lock);
+        return RILL_QUEUE_SHARED;
+    }
     *message = queue->first;
     queue->first = (*message)->next;
     if (!queue->first)
@@ -308,13 +315,16 @@ static int take(void *state, rill_message **message)
     return RILL_OK;
 }
 
-static void take_into(void *state, void *buffer)
+static int take_into(void *state, void *buffer)
 {
     rill_message *message;
-    (void)take(state, &message);
+    int code = take(state, &message);
+    if (code != RILL_OK)
+        return code;
     if (message->size)
         memcpy(buffer, message->data, message->size);
     rill_message_free(message);
+    return RILL_OK;
 }
 
 static bool stirs(const void *state)

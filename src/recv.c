@@ -216,6 +216,33 @@ static int take_one(rill_receiver *receiver, rill_message **message)
     return code;
 }
 
+/* The message that is there or the first to come. In process it may cross to a shared channel between the two. */
+static int await_and_take(rill_receiver *receiver, int64_t deadline, rill_message **message)
+{
+    int code;
+    do {
+        code = await_message(receiver, deadline);
+        if (code == RILL_OK)
+            code = take_one(receiver, message);
+    } while (code == RILL_QUEUE_SHARED);
+    return code;
+}
+
+static int await_and_take_into(rill_receiver *receiver, int64_t deadline, void *buffer, size_t capacity, size_t *size)
+{
+    int code;
+    do {
+        code = await_message(receiver, deadline);
+        if (code != RILL_OK)
+            return code;
+        *size = (size_t)receiver->source->size(receiver->state);
+        if (*size > capacity)
+            return RILL_EMSGSIZE;
+        code = receiver->source->take_into(receiver->state, buffer);
+    } while (code == RILL_QUEUE_SHARED);
+    return code;
+}
+
 int rill_receiver_take(rill_receiver *receiver, rill_message **message)
 {
     return take_one(receiver, message);
@@ -241,10 +268,7 @@ static int receive(rill_receiver *receiver, int64_t deadline, rill_message **mes
         receiver->bytes += (*message)->size;
         return leave(receiver, RILL_OK);
     }
-    code = await_message(receiver, deadline);
-    if (code == RILL_OK)
-        code = take_one(receiver, message);
-    return leave(receiver, code);
+    return leave(receiver, await_and_take(receiver, deadline, message));
 }
 
 /* What nearly every receive of a busy channel is; all else is left to the general path. */
@@ -297,16 +321,12 @@ int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64
     int code = enter(receiver);
     if (code != RILL_OK)
         return code;
-    code = await_message(receiver, deadline);
-    if (code != RILL_OK)
-        return leave(receiver, code);
-    *size = (size_t)receiver->source->size(receiver->state);
-    if (*size > capacity)
-        return leave(receiver, RILL_EMSGSIZE);
-    receiver->source->take_into(receiver->state, buffer);
-    receiver->messages++;
-    receiver->bytes += *size;
-    return leave(receiver, RILL_OK);
+    code = await_and_take_into(receiver, deadline, buffer, capacity, size);
+    if (code == RILL_OK) {
+        receiver->messages++;
+        receiver->bytes += *size;
+    }
+    return leave(receiver, code);
 }
 
 /* On a socket only the system knows what is at hand. */
@@ -323,9 +343,7 @@ int rill_recv_many(rill_receiver *receiver, int64_t deadline, rill_message **mes
     int code = enter(receiver);
     if (code != RILL_OK)
         return code;
-    code = await_message(receiver, deadline);
-    if (code == RILL_OK)
-        code = take_one(receiver, &messages[0]);
+    code = await_and_take(receiver, deadline, &messages[0]);
     if (code != RILL_OK)
         return leave(receiver, code);
     size_t taken = 1;

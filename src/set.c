@@ -249,7 +249,9 @@ static int take_next(struct rill_entry *entry, rill_message **message)
         code = source->next(receiver->state);
         entry->readable = receiver->transport == RILL_SOCKET && code != RILL_EEMPTY; /* one call takes one message there */
     }
-    return code == RILL_OK ? rill_receiver_take(receiver, message) : code;
+    if (code == RILL_OK)
+        code = rill_receiver_take(receiver, message);
+    return code == RILL_QUEUE_SHARED ? watch_shared(entry) : code;
 }
 
 static void fill_event(struct rill_set_event *event, const struct rill_entry *entry, int code, rill_message *message)

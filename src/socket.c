@@ -733,13 +733,14 @@ static int take(void *state, rill_message **message)
     return RILL_OK;
 }
 
-static void take_into(void *state, void *buffer)
+static int take_into(void *state, void *buffer)
 {
     struct rill_stream *stream = state;
     if (stream->ready->size)
         memcpy(buffer, stream->ready->data, stream->ready->size);
     rill_message_free(stream->ready);
     stream->ready = NULL;
+    return RILL_OK;
 }
 
 static bool stirs(const void *state)

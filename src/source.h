@@ -21,9 +21,10 @@ struct rill_source {
     /* The size of the message found. */
     uint64_t (*size)(const void *state);
 
-    /* Takes the message found: as a message of its own (RILL_ENOMEM: it is still there), or into memory that is large enough. */
+    /* Takes the message found: as a message of its own (RILL_ENOMEM: it is still there), or into memory that is large enough for the size that was told.
+     * In process another thread may meanwhile have made the channel a shared one: RILL_QUEUE_SHARED, and `next` finds the message there. */
     int (*take)(void *state, rill_message **message);
-    void (*take_into)(void *state, void *buffer);
+    int (*take_into)(void *state, void *buffer);
 
     /* May there be anything for `next`? For spinning: no system call. */
     bool (*stirs)(const void *state);

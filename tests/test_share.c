@@ -7,6 +7,9 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include "src/channel.h"
+#include "src/queue.h"
+
 static struct board *board;
 
 /* The channel under test, and one over shared memory through which its ends leave. */
@@ -517,6 +520,23 @@ static void descriptors_follow(void *unused)
     close_all(&ends);
 }
 
+/* Another thread can let the sender leave just between the two steps of a receive. */
+static void crosses_between_found_and_taken(void *unused)
+{
+    rill_message *message = NULL;
+    (void)unused;
+    struct ends ends = make(NULL);
+    send_range(ends.tx, 0, 10);
+    require_ok(rill_receiver_next(ends.rx));
+    sender_leaves(&ends);
+    require_code(RILL_QUEUE_SHARED, rill_receiver_take(ends.rx, &message));
+    for (uint64_t next = 0; next < 10; next++) {
+        require_ok(rill_recv(ends.rx, &message));
+        require_equal(next, take_number(&message));
+    }
+    close_all(&ends);
+}
+
 /* ---------------------------------------------------------------- threads at once */
 
 #define THREADS 4
@@ -582,6 +602,7 @@ static const struct test tests[] = {
     {"a started program inherits ends of in-process channels", started_program_inherits, NULL, 0},
     {"a set goes on with a channel whose sender left", sets_follow, NULL, 0},
     {"a descriptor that was handed out goes on telling", descriptors_follow, NULL, 0},
+    {"a message that crosses between being found and taken comes first", crosses_between_found_and_taken, NULL, 0},
     {"threads send and receive while two others let the sender leave", threads_send_all_the_while, NULL, 60},
 };
 
