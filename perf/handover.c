@@ -28,11 +28,12 @@
 static uint64_t fill_words(unsigned char *bytes, size_t size, uint64_t number)
 {
     uint64_t count = size / 8;
-    typedef uint64_t four_words __attribute__((vector_size(32)));
-    four_words words = {number, number + 1, number + 2, number + 3};
+    word_pair low = {number, number + 1}, high = {number + 2, number + 3};
     size_t i = 0;
-    for (; i + 4 <= count; i += 4, words += 4)
-        memcpy(bytes + i * 8, &words, sizeof words);
+    for (; i + 4 <= count; i += 4, low += 4, high += 4) { /* pairs stay in registers: wider vectors are more than every processor has */
+        memcpy(bytes + i * 8, &low, sizeof low);
+        memcpy(bytes + i * 8 + sizeof low, &high, sizeof high);
+    }
     for (; i < count; i++) {
         uint64_t word = number + i;
         memcpy(bytes + i * 8, &word, sizeof word);
