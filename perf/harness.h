@@ -204,19 +204,26 @@ static inline void relax(const struct run *run, unsigned *looks)
 /* Adds up the 8-byte words of a message, the last one filled up with zeros: the cheapest way to read every byte. */
 typedef uint64_t word_pair __attribute__((vector_size(16)));
 
+static inline word_pair read_pair(const unsigned char *bytes)
+{
+    word_pair pair;
+    __builtin_memcpy(&pair, bytes, sizeof pair);
+    return pair;
+}
+
 static inline uint64_t sum_words(const void *data, size_t size)
 {
     const unsigned char *bytes = data;
-    word_pair sums[4] = {{0}};
+    word_pair first = {0}, second = {0}, third = {0}, fourth = {0}; /* arrays of them would be kept in memory */
     size_t at = 0;
     for (; at + 64 <= size; at += 64) {
-        word_pair words[4];
-        __builtin_memcpy(words, bytes + at, 64);
-        for (int i = 0; i < 4; i++)
-            sums[i] += words[i];
+        first += read_pair(bytes + at);
+        second += read_pair(bytes + at + 16);
+        third += read_pair(bytes + at + 32);
+        fourth += read_pair(bytes + at + 48);
     }
-    sums[0] += sums[1] + sums[2] + sums[3];
-    uint64_t sum = sums[0][0] + sums[0][1];
+    first += second + third + fourth;
+    uint64_t sum = first[0] + first[1];
     for (; at + 8 <= size; at += 8) {
         uint64_t word;
         __builtin_memcpy(&word, bytes + at, 8);
