@@ -111,7 +111,7 @@ static bool spin(rill_receiver *receiver, int64_t deadline)
     int64_t budget = rill_spin_budget(spin);
     if (budget == 0)
         return false;
-    if (rill_spin_lingers(spin, receiver->messages))
+    if (rill_spin_lingers(spin, receiver->messages, receiver->bytes))
         rill_spin_linger();
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)

@@ -19,21 +19,25 @@
 #define RILL_SPIN_TRY_LAST 1024u
 #define RILL_SPIN_CHECKS 64 /* looks between two looks at the clock */
 
-/* A receiver that is a little faster than its sender catches up with it after every message, and then both fight for the line of the next header: the
- * queue moves several times slower than either of them could. So one that has found the next message at once several times in a row looks away
- * for a moment, and comes back to many. It goes on so as long as it does find many. */
-#define RILL_LINGER_TIME INT64_C(500) /* ns */
+/* A receiver that is a little faster than its sender catches up with it after every message, and then both fight for the lines between them: the
+ * queue moves several times slower than either of them could. So one that has found the next message soon several times in a row looks away
+ * for a moment, and comes back to many: with 1 KiB and 4 KiB messages that is a third more. It goes on so as long as it does find many. Where both
+ * take turns it never does, and the tries become so seldom that a round trip does not feel them. */
+#define RILL_LINGER_TIME INT64_C(5000) /* ns */
 #define RILL_LINGER_AFTER 4u
-#define RILL_LINGER_AT_ONCE 2u /* looks */
-#define RILL_LINGER_MANY 8u    /* messages */
-#define RILL_LINGER_PAUSE 64u  /* waits before it is tried again */
+#define RILL_LINGER_SOON 64u /* looks */
+#define RILL_LINGER_MANY 16u    /* messages, or at least a quarter of them */
+#define RILL_LINGER_BYTES (UINT64_C(8) << 10) /* with so many bytes */
+#define RILL_LINGER_PAUSE 64    /* waits before it is tried again, and twice as many each time that it did not pay, */
+#define RILL_LINGER_PAUSE_MOST 4096 /* up to this */
 
 struct rill_spin {
     int64_t fixed;  /* the user's: -1 never, 0 adapt, else ns */
     int64_t budget; /* ns; negative: not asked yet whether there is another processor at all */
     uint32_t skipped, every;
-    int64_t close;      /* waits in a row that ended at once; negative: waits to go until they are counted again */
-    uint64_t last_count; /* messages received when it last lingered */
+    int64_t close;      /* waits in a row that ended soon; negative: waits to go until they are counted again */
+    int64_t pause;      /* how many after the next try that does not pay; 0: the first */
+    uint64_t last_count, last_bytes; /* received when it last lingered */
 };
 
 static inline void rill_spin_start(struct rill_spin *spin, int64_t fixed)
@@ -67,15 +71,29 @@ static inline void rill_spin_learn(struct rill_spin *spin, bool paid)
     }
 }
 
-/* Before a wait: should it look away first? `count` is of messages received so far. */
-static inline bool rill_spin_lingers(struct rill_spin *spin, uint64_t count)
+static inline bool rill_spin_found_many(const struct rill_spin *spin, uint64_t count, uint64_t bytes)
+{
+    count -= spin->last_count;
+    return count >= RILL_LINGER_MANY || (count >= RILL_LINGER_MANY / 4 && bytes - spin->last_bytes >= RILL_LINGER_BYTES);
+}
+
+/* Before a wait: should it look away first? `count` and `bytes` are of messages received so far. */
+static inline bool rill_spin_lingers(struct rill_spin *spin, uint64_t count, uint64_t bytes)
 {
     if (spin->close < (int64_t)RILL_LINGER_AFTER)
         return false;
-    bool many = spin->close == RILL_LINGER_AFTER || count - spin->last_count >= RILL_LINGER_MANY;
-    spin->close = many ? RILL_LINGER_AFTER + 1 : -(int64_t)RILL_LINGER_PAUSE;
+    bool first = spin->close == RILL_LINGER_AFTER;
+    bool goes_on = first || rill_spin_found_many(spin, count, bytes);
+    if (goes_on) {
+        spin->pause = first ? spin->pause : 0;
+        spin->close = RILL_LINGER_AFTER + 1;
+    } else {
+        spin->pause = spin->pause == 0 ? RILL_LINGER_PAUSE : spin->pause < RILL_LINGER_PAUSE_MOST ? spin->pause * 2 : RILL_LINGER_PAUSE_MOST;
+        spin->close = -spin->pause;
+    }
     spin->last_count = count;
-    return many;
+    spin->last_bytes = bytes;
+    return goes_on;
 }
 
 static inline void rill_spin_linger(void)
@@ -92,7 +110,7 @@ static inline void rill_spin_note(struct rill_spin *spin, unsigned looks)
     if (spin->close < 0)
         spin->close++;
     else if (spin->close < (int64_t)RILL_LINGER_AFTER)
-        spin->close = looks < RILL_LINGER_AT_ONCE ? spin->close + 1 : 0;
+        spin->close = looks < RILL_LINGER_SOON ? spin->close + 1 : 0;
 }
 
 #endif
