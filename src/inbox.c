@@ -348,8 +348,10 @@ static int look(struct rill_inbox *inbox)
             continue;
         if (code == RILL_EEMPTY)
             rill_inbox_publish_all(inbox, true);
-        if (code != RILL_OK)
+        if (code != RILL_OK) {
+            inbox->order.count = 0; /* of the look before: nothing of it has been chosen */
             return code;
+        }
         if (inbox->order.heap[0].ticket < inbox->bound) {
             begin_streak(inbox);
             return RILL_OK;
@@ -919,6 +921,7 @@ static int inherit_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 int rill_inbox_inherit(struct rill_inbox *inbox)
 {
     renew_locks(inbox);
+    inbox->restless = false; /* the parent may change it still; whatever it is, the next sleep sees to it */
     inbox->chosen = NULL;
     rill_inbox_end_streak(inbox);
     inbox->order.count = 0;

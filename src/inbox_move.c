@@ -247,6 +247,8 @@ int rill_inbox_pack(void *state, struct rill_parcel *parcel, struct rill_blob *b
     };
     memcpy(moved.faults, inbox->faults, sizeof moved.faults);
     rill_inbox_publish_all(inbox, true);
+    if (inbox->restless && rill_port_set_patience(inbox->socket, 0)) /* as the new process finds its other sockets */
+        inbox->restless = false;
     rill_inbox_settle_socket(inbox); /* else the new process would deal with its packet once more */
     int code = rill_blob_add(blob, &moved, sizeof moved);
     if (code == RILL_OK && moved.pending)

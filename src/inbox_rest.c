@@ -81,7 +81,7 @@ bool rill_inbox_renew(struct rill_inbox *inbox, rill_object socket, uint32_t exp
     rill_inbox_end_streak(inbox);
     inbox->disconnected = inbox->pending_seen = false;
     inbox->unsettled = 0;
-    inbox->undropped = false; /* that was the old socket */
+    inbox->undropped = inbox->restless = false; /* that was the old socket */
     inbox->rings_seen = atomic_load_explicit(&inbox->page->rings, memory_order_relaxed);
     inbox->rang_seen = atomic_load_explicit(&inbox->page->rang, memory_order_relaxed);
     inbox->wakeups = 0;

@@ -58,8 +58,8 @@ bool rill_queue_is_inherited(const struct rill_queue *queue)
 static void free_messages(rill_message *message)
 {
     while (message) {
-        rill_message *next = message->next;
-        rill_message_free(message);
+        rill_message *next = message->queued;
+        (void)rill_message_close(&message);
         message = next;
     }
 }
@@ -183,9 +183,9 @@ static int await_room(struct rill_queue *queue, uint64_t weight, int64_t deadlin
 
 static void link_message(struct rill_queue *queue, rill_message *message)
 {
-    message->next = NULL;
+    message->queued = NULL;
     if (queue->last)
-        queue->last->next = message;
+        queue->last->queued = message;
     else
         queue->first = message;
     queue->last = message;
@@ -303,7 +303,7 @@ static int take(void *state, rill_message **message)
         return RILL_QUEUE_SHARED;
     }
     *message = queue->first;
-    queue->first = (*message)->next;
+    queue->first = (*message)->queued;
     if (!queue->first)
         queue->last = NULL;
     queue->count--;
@@ -323,8 +323,7 @@ static int take_into(void *state, void *buffer)
         return code;
     if (message->size)
         memcpy(buffer, message->data, message->size);
-    rill_message_free(message);
-    return RILL_OK;
+    return rill_message_close(&message);
 }
 
 static bool stirs(const void *state)

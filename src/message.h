@@ -3,6 +3,7 @@
 #ifndef RILL_MESSAGE_H
 #define RILL_MESSAGE_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,7 +16,7 @@ struct rill_attachment;
 #define RILL_MESSAGE_MAGIC UINT32_C(0x726d7367)
 
 struct rill_message {
-    uint32_t magic;
+    alignas(16) uint32_t magic; /* and the bytes behind it */
     uint32_t generation;
     const unsigned char *data;
     uint64_t size;
@@ -24,8 +25,9 @@ struct rill_message {
     uint64_t offset, capacity;  /* of that allocation, */
     uint64_t front;             /* and what lies in it in front of the bytes */
     struct rill_attachment *attached; /* its handles, or NULL (handle.h) */
-    rill_message *next;         /* in a cache, a queue, or the lane's list */
+    rill_message *next;         /* in a cache, or the lane's list */
     rill_message *previous;     /* in the lane's list */
+    rill_message *queued;       /* behind it in a queue of the process, where it may be in place as well */
     bool small;                 /* has room for RILL_MESSAGE_SMALL_MOST private bytes, so it can be kept for reuse */
 };
 

@@ -5,8 +5,8 @@
  * To map 16 MiB, touch a byte and unmap costs as much as all else that a buffer on its way through a process takes. A pool gives out the same few objects again
  * and again; so the mappings of the last ones that were received are kept, without a descriptor, and found by the object's identity when it comes again.
  * That keeps no memory from the system: a pool that gives an object up empties it first (rill_piece_give_up), and where it could not, because
- * its buffers are read-only, nothing is kept. What is kept of a pool that died, or was closed while its buffers were in use, goes when a receiver of this process has slept for a moment, or at
- * rill_trim.
+ * its buffers are read-only, nothing is kept. What is kept of a pool that died, or was closed while its buffers were in use, goes when a receiver of this process
+ * has slept for a moment that it began with something kept, or at rill_trim.
  */
 #ifndef RILL_PIECE_H
 #define RILL_PIECE_H

@@ -262,6 +262,8 @@ int rill_pool_close(rill_pool **pool)
     if (!is_pool(closing))
         return RILL_EINVAL;
     closing->magic = 0;
+    if (!is_inherited(closing))
+        look_after_tokens(closing); /* what has come back is emptied, whoever has it mapped */
     while (closing->slots)
         remove_slot(closing, &closing->slots);
     free(closing); /* the lock is not destroyed: in a child it may have been inherited locked */

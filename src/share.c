@@ -47,7 +47,7 @@ static int cross_all(const struct rill_queue *queue, struct crossing *crossings,
 {
     int code = RILL_OK;
     size_t at = 0;
-    for (rill_message *message = queue->first; message && code == RILL_OK; message = message->next) {
+    for (rill_message *message = queue->first; message && code == RILL_OK; message = message->queued) {
         crossings[at].message = message;
         code = cross(&crossings[at++], endpoint);
     }
@@ -68,7 +68,7 @@ static void finish_crossings(struct crossing *crossings, size_t count, bool over
         free(crossing->handles);
         free(crossing->borrowed);
         if (crossing->message && over)
-            rill_message_free(crossing->message);
+            (void)rill_message_close(&crossing->message);
     }
     free(crossings);
 }

@@ -84,7 +84,53 @@ static struct large shm = {.transport = RILL_SHM, .size = 2 * GIB + 4097, .forke
                     socket_large = {.transport = RILL_SOCKET, .size = GIB + 1, .forked = true},
                     inproc = {.transport = RILL_INPROC, .size = GIB + 1};
 
+/* Received over shared memory and passed on within the process, as they are: in a block of the ring, or in an allocation of the arena. */
+static void passed_on_in_process(void *argument)
+{
+    static const size_t sizes[] = {1000, 100000, 100000, 1000, 100000};
+    static char data[100000], copy[100000];
+    bool into = argument != NULL;
+    struct rill_channel_options in_process = {.size = sizeof in_process, .transport = RILL_INPROC};
+    rill_sender *tx = NULL, *next_tx = NULL;
+    rill_receiver *rx = NULL, *next_rx = NULL;
+    rill_message *messages[COUNT_OF(sizes)];
+    require_ok(rill_channel(NULL, &tx, &rx));
+    require_ok(rill_channel(&in_process, &next_tx, &next_rx));
+    for (unsigned round = 0; round < 200; round++) {
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            memset(data, 'a' + (int)i, sizes[i]);
+            require_ok(rill_send(tx, data, sizes[i]));
+            require_ok(rill_recv(rx, &messages[i]));
+        }
+        for (size_t i = 0; i < COUNT_OF(sizes); i++)
+            require_ok(rill_forward(next_tx, &messages[i], RILL_NOW));
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            size_t size = sizes[i];
+            if (into) {
+                require_ok(rill_recv_into(next_rx, copy, sizeof copy, RILL_NOW, &size));
+            } else {
+                require_ok(rill_recv(next_rx, &messages[i]));
+                size = rill_message_size(messages[i]);
+                memcpy(copy, rill_message_data(messages[i]), size);
+                require_ok(rill_message_close(&messages[i]));
+            }
+            require_equal(sizes[i], size);
+            require(copy[0] == 'a' + (int)i && copy[size - 1] == 'a' + (int)i);
+        }
+    }
+    require(shared_memory_bytes() <= 16 * MIB); /* of 60 that were sent */
+    require_ok(rill_send(tx, data, sizeof data));
+    require_ok(rill_recv(rx, &messages[0]));
+    require_ok(rill_forward(next_tx, &messages[0], RILL_NOW)); /* closed unread */
+    require_ok(rill_sender_close(&tx));
+    require_ok(rill_receiver_close(&rx));
+    require_ok(rill_sender_close(&next_tx));
+    require_ok(rill_receiver_close(&next_rx));
+}
+
 static const struct test tests[] = {
+    {"messages in place are passed on within the process, and their memory comes back", passed_on_in_process, NULL, 0},
+    {"the same into the receiver's own memory", passed_on_in_process, &(int){1}, 0},
     {"a message above 2 GiB arrives whole, over shared memory", run_large, &shm, 120},
     {"a message above 1 GiB arrives whole, over a socket", run_large, &socket_large, 120},
     {"a message above 1 GiB arrives whole, in one process", run_large, &inproc, 120},

@@ -447,6 +447,22 @@ static void kept_mappings_keep_no_memory(void *unused)
     require_ok(rill_pool_close(&pool));
 }
 
+static void closed_pools_keep_no_memory(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_pool *pool = pool_with(0, 0);
+    (void)unused;
+    channel_over(RILL_SHM, &tx, &rx);
+    rill_buffer *buffer = send_and_receive(tx, rx, loan_filled(pool, SIZE, 1));
+    const void *place = rill_buffer_data(buffer);
+    close_buffer(buffer);
+    require(resident_pages(place, SIZE) != 0);
+    require_ok(rill_pool_close(&pool));
+    require_equal(0, resident_pages(place, SIZE));
+    close_channel(&tx, &rx);
+}
+
 /* What was free when the child was forked, it could empty under the eyes of who holds it now. */
 static void a_child_that_closes_empties_nothing(void *unused)
 {
@@ -537,6 +553,71 @@ static void silence_ends_them(void *unused)
     join_child(child);
     require_ok(rill_sender_close(&tx));
     require_ok(rill_pool_close(&pool));
+}
+
+#define CLIENT 10 /* its slot */
+
+/* At once, and each second time when the client has let go of what it keeps. */
+static void answer(rill_sender *frames, rill_receiver *requests, pid_t client, struct board *board, unsigned count)
+{
+    rill_pool *pool = pool_with(0, 0);
+    for (unsigned i = 0; i < count; i++) {
+        rill_message *message = NULL;
+        rill_sender *answers = NULL;
+        rill_buffer *buffer = loan_filled(pool, SIZE, i);
+        send_one(frames, &buffer);
+        require_ok(rill_recv(requests, &message));
+        require_ok(rill_message_take_sender(message, 0, &answers));
+        require_ok(rill_message_close(&message));
+        if (i % 2 == 0)
+            wait_until_asleep(board, CLIENT); /* answered before it has slept for a moment */
+        for (size_t kept = count_shared_mappings_of(client); i % 2 && count_shared_mappings_of(client) == kept;)
+            sched_yield();
+        require_ok(rill_send(answers, "done", 4));
+        require_ok(rill_sender_close(&answers));
+        flag_raise(board, i);
+    }
+    require_ok(rill_pool_close(&pool));
+}
+
+/* The page, the lane and what the receiver knows of them have served another channel before, on another socket. */
+static void silence_ends_them_on_a_reused_page(void *unused)
+{
+    enum { REQUESTS = 4 };
+    rill_sender *frames = NULL, *requests = NULL;
+    rill_receiver *frames_rx = NULL, *requests_rx = NULL;
+    pid_t client = getpid();
+    struct board *board = board_make(NULL);
+    (void)unused;
+    announce(board, CLIENT);
+    channel_over(RILL_SHM, &frames, &frames_rx);
+    channel_over(RILL_SHM, &requests, &requests_rx);
+    pid_t server = fork_child();
+    if (server == 0) {
+        require_ok(rill_receiver_close(&frames_rx));
+        require_ok(rill_sender_close(&requests));
+        answer(frames, requests_rx, client, board, REQUESTS);
+        close_channel(&frames, &requests_rx);
+        _exit(0);
+    }
+    require_ok(rill_sender_close(&frames));
+    require_ok(rill_receiver_close(&requests_rx));
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        rill_sender *tx = NULL;
+        rill_receiver *rx = NULL;
+        rill_message *message = NULL;
+        close_buffer(receive_one(frames_rx));
+        channel_over(RILL_SHM, &tx, &rx);
+        struct rill_handle handle = {.kind = RILL_HANDLE_SENDER, .as.sender = tx};
+        require_ok(rill_send_handles(requests, NULL, 0, &handle, 1));
+        require_ok(rill_sender_close(&tx));
+        require_ok(rill_recv(rx, &message));
+        require_ok(rill_message_close(&message));
+        require_ok(rill_receiver_close(&rx));
+        flag_wait(board, i); /* now both sides have let go, and the page is used again */
+    }
+    join_child(server);
+    close_channel(&requests, &frames_rx);
 }
 
 /* Free memory beyond what the next loans may want goes back at the next call. */
@@ -790,6 +871,8 @@ static const struct test tests[] = {
     {"a forked child that closes a pool empties nothing", a_child_that_closes_empties_nothing, NULL, 0},
     {"few mappings are kept, and none of what is read-only", few_mappings_are_kept, NULL, 0},
     {"a receiver that sleeps for a moment keeps none", silence_ends_them, NULL, 0},
+    {"nor does one of a channel on a page that has served before", silence_ends_them_on_a_reused_page, NULL, 0},
+    {"a pool that is closed empties what has come back", closed_pools_keep_no_memory, NULL, 0},
     {"a pool has a limit, and makes room within it", limited, NULL, 0},
     {"a pool keeps little of what is free", keeps_little, NULL, 0},
     {"who receives from a read-only pool cannot write, nor get around that", read_only_for_receivers, NULL, 0},
