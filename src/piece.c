@@ -172,8 +172,8 @@ static int check_and_map(rill_object memory, uint64_t capacity, struct rill_piec
     if (rill_port_share_check(memory, &access, &writable) != RILL_OK || rill_port_memory_size(memory, &size) != RILL_OK || capacity == 0 ||
         capacity > size || capacity > SIZE_MAX / 2)
         return RILL_EPEER;
-    return map(memory, capacity, writable && access == RILL_ACCESS_SHARED, piece); /* writable at once: a stage that changes what it passes on
-                                                                                      would need a call more */
+    /* Writable at once, where that is allowed: a stage that changes what it passes on would need a call more. */
+    return map(memory, capacity, writable && access == RILL_ACCESS_SHARED, piece);
 }
 
 int rill_piece_open(rill_object memory, uint64_t capacity, struct rill_piece **piece)

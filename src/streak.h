@@ -32,6 +32,7 @@ static inline void rill_inring_lend(struct rill_inring *ring, rill_message *mess
     message->generation = ring->lane->generation;
 }
 
+/* The message that lies there: lent, or copied with the padding of its record. NULL: no memory. */
 static inline rill_message *rill_inring_message(struct rill_inring *ring, const unsigned char *payload, uint64_t size)
 {
     bool small = size <= RILL_MESSAGE_SMALL_MOST, lent = !small && rill_inring_may_lend(ring);
