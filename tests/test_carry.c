@@ -239,6 +239,7 @@ static void killed_between(void *unused)
 static void out_of_descriptors(void *unused)
 {
     (void)unused;
+    need_true_limits();
     struct pair pair = open_pair();
     require_ok(send_files(pair.tx, 10, 20, "x", 1));
     require_ok(send_files(pair.tx, 10, 300, "x", 1));

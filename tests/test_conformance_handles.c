@@ -399,6 +399,7 @@ static void receiver_short_of_descriptors(struct world *world)
     rill_message *message;
     struct rill_handle handles[40];
     struct rlimit limit, low;
+    need_true_limits();
     world_channel(world, MAIN, NULL);
     require_ok(send_number(world->mine.tx[MAIN], 1));
     require_equal(1, receive_number(world->mine.rx[MAIN]));
@@ -426,6 +427,7 @@ static void receiver_short_of_descriptors(struct world *world)
 static void become_ordinary_user(rlim_t descriptors)
 {
     struct rlimit limit = {.rlim_cur = descriptors, .rlim_max = descriptors};
+    need_true_limits();
     require(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     if (geteuid() == 0)
         require(setresgid(54321, 54321, 54321) == 0 && setresuid(54321, 54321, 54321) == 0);
