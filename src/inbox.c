@@ -11,8 +11,8 @@
 #include "message.h"
 #include "piece.h"
 #include "process.h"
-#include "streak.h"
 #include "source.h"
+#include "streak.h"
 
 #define SKIPS_MOST 64u          /* records that are none passed over at one look */
 #define RUN_MOST 512u           /* messages delivered before everything is looked at again */
@@ -572,7 +572,7 @@ static bool take_of_streak(struct rill_inbox *inbox, rill_message **message)
 {
     struct rill_inring *ring = inbox->streak.ring;
     const struct rill_ring_reader *reader = &ring->reader;
-    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
+    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1, as in streak.h */
     if (word != inbox->streak.word && !learn(&inbox->streak, word, inbox->max_message))
         return false;
     if (inbox->streak.length > reader->size - reader->position - RILL_LINK_BYTES)

@@ -13,7 +13,7 @@
 
 /* The one used last comes first. Under the process's lock. */
 static struct rill_piece *kept;
-static _Atomic uint32_t kept_count; /* read without the lock as a hint */
+static _Atomic uint32_t kept_count; /* relaxed, also where it is read without the lock: who misses one maps anew, or drops it after the next sleep */
 
 /* ---- mapping ---- */
 

@@ -38,8 +38,7 @@ int rill_piece_open(rill_object memory, uint64_t capacity, struct rill_piece **p
 
 int rill_piece_make_writable(struct rill_piece *piece);
 void rill_piece_reference(struct rill_piece *piece);
-
-void rill_piece_release(struct rill_piece *piece);
+void rill_piece_release(struct rill_piece *piece); /* the last one keeps the mapping, or ends it */
 
 /* Its pool needs it no more, and nobody else uses it: its memory goes to the system, whoever has it mapped. */
 void rill_piece_give_up(struct rill_piece *piece);

@@ -77,7 +77,8 @@ static inline rill_message *rill_streak_take(struct rill_inbox *inbox, bool *due
     const struct rill_ring_reader *reader = &ring->reader;
     uint64_t size = streak->size, length = streak->length;
     unsigned char *record = reader->block + reader->position;
-    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1 */
+    /* R1 of ring.h, partner W2. Acquire is enough: what it misses a look finds, and only the look before a sleep (P2 of wake.h) needs the one order of all. */
+    uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire);
     if (word != streak->word || length > reader->size - reader->position - RILL_LINK_BYTES)
         return NULL;
     if (size > RILL_MESSAGE_SMALL_MOST && !rill_inring_may_lend(ring))
