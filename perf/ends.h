@@ -9,6 +9,7 @@
 #include <rill/rill.h>
 
 #define CHANNELS_MAX 8
+#define SMALL_MOST 256 /* messages up to this size are received into the receiver's own memory, larger ones are read where they lie */
 #define NO_END UINT32_MAX
 
 /* What open() makes. The processes of a run inherit all of it, and each keeps what it uses. */
@@ -28,6 +29,7 @@ struct rill_end {
     rill_sender *sender;
     rill_receiver *receiver;
     rill_message *message;
+    _Alignas(LINE) unsigned char place[SMALL_MOST]; /* or a small message itself */
     rill_message **messages;  /* received together, with --batch */
     struct rill_bytes *bytes; /* to be sent together */
     size_t capacity, at, count;
@@ -75,6 +77,28 @@ static inline void rill_end_drop(struct run *run, void *end)
 
 #define RILL_CALLS \
     ((struct stream_calls){.put = rill_end_put, .finish = rill_end_finish, .take = rill_end_take, .drop = rill_end_drop})
+
+static inline bool rill_end_take_small(struct run *run, void *end, const void **message, size_t *size)
+{
+    struct rill_end *mine = end;
+    int code = rill_recv_into(mine->receiver, mine->place, sizeof mine->place, RILL_FOREVER, size);
+    if (__builtin_expect(code != RILL_OK, 0)) {
+        if (code != RILL_EDISCONNECTED)
+            check(run, "rill_recv_into", code);
+        return false;
+    }
+    *message = mine->place;
+    return true;
+}
+
+static inline void rill_end_drop_small(struct run *run, void *end)
+{
+    (void)run, (void)end;
+}
+
+#define RILL_SMALL_CALLS    \
+    ((struct stream_calls){ \
+        .put = rill_end_put, .finish = rill_end_finish, .take = rill_end_take_small, .drop = rill_end_drop_small})
 
 /* ---------------------------------------------------------------- several messages a call */
 

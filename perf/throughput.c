@@ -16,7 +16,9 @@ static void throughput_work(struct run *run)
 {
     bool receiving = run->role == 0;
     struct rill_end end = ends_keep(run, receiving ? NO_END : 1, receiving ? 0 : NO_END);
-    if (receiving)
+    if (receiving && run->contestant->size <= SMALL_MOST)
+        stream_receive(run, &end, RILL_SMALL_CALLS);
+    else if (receiving)
         stream_receive(run, &end, RILL_CALLS);
     else
         stream_send(run, &end, RILL_CALLS);

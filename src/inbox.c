@@ -654,6 +654,8 @@ static int take_into(void *state, void *buffer)
     forget_arrival(inbox, made);
     if (made)
         rill_attachment_free(attachment); /* nobody takes them */
+    if (inbox->streak.left && record->kind == RILL_KIND_INLINE && !record->carried)
+        (void)learn(&inbox->streak, RILL_HEADER(RILL_KIND_INLINE, record->size), inbox->max_message);
     consume(inbox);
     return RILL_OK;
 }

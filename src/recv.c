@@ -111,8 +111,9 @@ static bool spin(rill_receiver *receiver, int64_t deadline)
     int64_t budget = rill_spin_budget(spin);
     if (budget == 0)
         return false;
-    if (rill_spin_lingers(spin, receiver->messages, receiver->bytes))
-        rill_spin_linger();
+    int64_t away = rill_spin_lingers(spin, receiver->messages, receiver->bytes);
+    if (away)
+        rill_spin_linger(away);
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)
         end = deadline;
@@ -271,23 +272,36 @@ static int receive(rill_receiver *receiver, int64_t deadline, rill_message **mes
     return leave(receiver, await_and_take(receiver, deadline, message));
 }
 
+/* May this call go the short way? Then the receiver is busy. */
+static inline bool enter_at_once(rill_receiver *receiver)
+{
+    if (!rill_is_receiver(receiver) || !receiver->inbox || atomic_load_explicit(&receiver->busy, memory_order_relaxed) ||
+        receiver->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed))
+        return false;
+    atomic_store_explicit(&receiver->busy, 1, memory_order_relaxed);
+    return true;
+}
+
+static inline int leave_at_once(rill_receiver *receiver, uint64_t size, bool due)
+{
+    receiver->messages++;
+    receiver->bytes += size;
+    return __builtin_expect(due, 0) ? leave_publishing(receiver) : leave(receiver, RILL_OK);
+}
+
 /* What nearly every receive of a busy channel is; all else is left to the general path. */
 static inline int receive_at_once(rill_receiver *receiver, int64_t deadline, rill_message **message)
 {
-    if (!message || !rill_is_receiver(receiver) || !receiver->inbox || atomic_load_explicit(&receiver->busy, memory_order_relaxed) ||
-        receiver->generation != atomic_load_explicit(&rill_generation, memory_order_relaxed))
-        return receive(receiver, deadline, message);
-    atomic_store_explicit(&receiver->busy, 1, memory_order_relaxed);
     bool due;
+    if (!message || !enter_at_once(receiver))
+        return receive(receiver, deadline, message);
     rill_message *taken = rill_streak_take(receiver->inbox, &due);
     if (!taken) {
-        atomic_store_explicit(&receiver->busy, 0, memory_order_relaxed);
+        (void)leave(receiver, RILL_OK);
         return receive(receiver, deadline, message);
     }
     *message = taken;
-    receiver->messages++;
-    receiver->bytes += taken->size;
-    return __builtin_expect(due, 0) ? leave_publishing(receiver) : leave(receiver, RILL_OK);
+    return leave_at_once(receiver, taken->size, due);
 }
 
 int rill_recv(rill_receiver *receiver, rill_message **message)
@@ -314,7 +328,7 @@ int rill_recv_timeout(rill_receiver *receiver, int64_t timeout, rill_message **m
     return receive(receiver, deadline, message);
 }
 
-int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64_t deadline, size_t *size)
+static __attribute__((noinline)) int receive_into(rill_receiver *receiver, void *buffer, size_t capacity, int64_t deadline, size_t *size)
 {
     if (!size || (!buffer && capacity) || capacity > SIZE_MAX / 2 || deadline < 0)
         return RILL_EINVAL;
@@ -327,6 +341,17 @@ int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64
         receiver->bytes += *size;
     }
     return leave(receiver, code);
+}
+
+int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64_t deadline, size_t *size)
+{
+    bool due;
+    if (!size || !buffer || capacity > SIZE_MAX / 2 || deadline < 0 || !enter_at_once(receiver))
+        return receive_into(receiver, buffer, capacity, deadline, size);
+    if (rill_streak_take_into(receiver->inbox, buffer, capacity, size, &due))
+        return leave_at_once(receiver, *size, due);
+    (void)leave(receiver, RILL_OK);
+    return receive_into(receiver, buffer, capacity, deadline, size);
 }
 
 /* On a socket only the system knows what is at hand. */

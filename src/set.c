@@ -366,8 +366,9 @@ static bool spin(rill_set *set, int64_t deadline)
     int64_t budget = set->active_count ? rill_spin_budget(&set->spin) : 0;
     if (budget == 0)
         return false;
-    if (rill_spin_lingers(&set->spin, set->delivered, 0))
-        rill_spin_linger();
+    int64_t away = rill_spin_lingers(&set->spin, set->delivered, 0);
+    if (away)
+        rill_spin_linger(away);
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)
         end = deadline;

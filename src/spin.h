@@ -22,8 +22,11 @@
 /* A receiver that is a little faster than its sender catches up with it after every message, and then both fight for the lines between them: the
  * queue moves several times slower than either of them could. So one that has found the next message soon several times in a row looks away
  * for a moment, and comes back to many: with 1 KiB and 4 KiB messages that is a third more. It goes on so as long as it does find many. Where both
- * take turns it never does, and the tries become so seldom that a round trip does not feel them. */
-#define RILL_LINGER_TIME INT64_C(5000) /* ns */
+ * take turns it never does, and the tries become so seldom that a round trip does not feel them. The smaller the messages the more share a line, and
+ * the longer it has to leave them alone: where crowds come, the moment grows, and messages of 8 and 64 bytes go half as fast again. */
+#define RILL_LINGER_LEAST INT64_C(5000) /* ns */
+#define RILL_LINGER_MOST INT64_C(20000)
+#define RILL_LINGER_CROWD 256u /* messages: next time twice as long; with less than a quarter of it, half as long */
 #define RILL_LINGER_AFTER 4u
 #define RILL_LINGER_SOON 64u /* looks */
 #define RILL_LINGER_MANY 16u    /* messages, or at least a quarter of them */
@@ -37,6 +40,7 @@ struct rill_spin {
     uint32_t skipped, every;
     int64_t close;      /* waits in a row that ended soon; negative: waits to go until they are counted again */
     int64_t pause;      /* how many after the next try that does not pay; 0: the first */
+    int64_t linger;     /* ns: how long it looks away next */
     uint64_t last_count, last_bytes; /* received when it last lingered */
 };
 
@@ -77,28 +81,39 @@ static inline bool rill_spin_found_many(const struct rill_spin *spin, uint64_t c
     return count >= RILL_LINGER_MANY || (count >= RILL_LINGER_MANY / 4 && bytes - spin->last_bytes >= RILL_LINGER_BYTES);
 }
 
-/* Before a wait: should it look away first? `count` and `bytes` are of messages received so far. */
-static inline bool rill_spin_lingers(struct rill_spin *spin, uint64_t count, uint64_t bytes)
+static inline void rill_spin_fit_linger(struct rill_spin *spin, uint64_t found)
+{
+    if (found >= RILL_LINGER_CROWD && spin->linger < RILL_LINGER_MOST)
+        spin->linger *= 2;
+    else if (found < RILL_LINGER_CROWD / 4 && spin->linger > RILL_LINGER_LEAST)
+        spin->linger /= 2;
+}
+
+/* Before a wait: how long should it look away first, ns? 0: not at all. `count` and `bytes` are of messages received so far. */
+static inline int64_t rill_spin_lingers(struct rill_spin *spin, uint64_t count, uint64_t bytes)
 {
     if (spin->close < (int64_t)RILL_LINGER_AFTER)
-        return false;
+        return 0;
     bool first = spin->close == RILL_LINGER_AFTER;
     bool goes_on = first || rill_spin_found_many(spin, count, bytes);
-    if (goes_on) {
-        spin->pause = first ? spin->pause : 0;
+    if (first) {
+        spin->linger = RILL_LINGER_LEAST;
         spin->close = RILL_LINGER_AFTER + 1;
+    } else if (goes_on) {
+        rill_spin_fit_linger(spin, count - spin->last_count);
+        spin->pause = 0;
     } else {
         spin->pause = spin->pause == 0 ? RILL_LINGER_PAUSE : spin->pause < RILL_LINGER_PAUSE_MOST ? spin->pause * 2 : RILL_LINGER_PAUSE_MOST;
         spin->close = -spin->pause;
     }
     spin->last_count = count;
     spin->last_bytes = bytes;
-    return goes_on;
+    return goes_on ? spin->linger : 0;
 }
 
-static inline void rill_spin_linger(void)
+static inline void rill_spin_linger(int64_t time)
 {
-    int64_t end = rill_port_clock() + RILL_LINGER_TIME;
+    int64_t end = rill_port_clock() + time;
     do
         rill_port_relax();
     while (rill_port_clock() < end);

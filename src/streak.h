@@ -66,33 +66,58 @@ static inline void rill_inbox_count_taken(struct rill_inbox *inbox, struct rill_
         rill_inbox_publish(inbox, ring->lane);
 }
 
-/* The next message of a streak that is as long as the last. NULL: it is not, the streak has ended, or there is no memory at hand; nothing changed. *due:
- * what was consumed is to be published. It calls nothing, so that who calls it has no registers to save. */
-static inline rill_message *rill_streak_take(struct rill_inbox *inbox, bool *due)
+/* Where the next message of a streak lies, if it is as long as the last. NULL: it is not, or the streak has ended. */
+static inline const unsigned char *rill_streak_peek(const struct rill_inbox *inbox)
 {
-    struct rill_streak *streak = &inbox->streak;
-    struct rill_inring *ring = streak->ring;
+    const struct rill_streak *streak = &inbox->streak;
     if (!streak->left || inbox->chosen)
         return NULL;
-    const struct rill_ring_reader *reader = &ring->reader;
-    uint64_t size = streak->size, length = streak->length;
-    unsigned char *record = reader->block + reader->position;
+    const struct rill_ring_reader *reader = &streak->ring->reader;
     /* R1 of ring.h, partner W2. Acquire is enough: what it misses a look finds, and only the look before a sleep (P2 of wake.h) needs the one order of all. */
     uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire);
-    if (word != streak->word || length > reader->size - reader->position - RILL_LINK_BYTES)
+    if (word != streak->word || streak->length > reader->size - reader->position - RILL_LINK_BYTES)
         return NULL;
-    if (size > RILL_MESSAGE_SMALL_MOST && !rill_inring_may_lend(ring))
+    return reader->block + reader->position + RILL_HEADER_BYTES;
+}
+
+/* Takes what was peeked. True: what was consumed is to be published. */
+static inline bool rill_streak_advance(struct rill_inbox *inbox)
+{
+    inbox->streak.left--;
+    return rill_inbox_count(inbox, inbox->streak.ring, inbox->streak.length, inbox->streak.length);
+}
+
+/* The next message of a streak. NULL: there is none, or no memory at hand; nothing changed. *due as rill_streak_advance. It calls nothing, so that
+ * who calls it has no registers to save. */
+static inline rill_message *rill_streak_take(struct rill_inbox *inbox, bool *due)
+{
+    struct rill_inring *ring = inbox->streak.ring;
+    uint64_t size = inbox->streak.size;
+    const unsigned char *payload = rill_streak_peek(inbox);
+    if (!payload || (size > RILL_MESSAGE_SMALL_MOST && !rill_inring_may_lend(ring)))
         return NULL;
     rill_message *made = rill_message_cached(size);
     if (!made)
         return NULL;
     if (size > RILL_MESSAGE_SMALL_MOST)
-        rill_inring_lend(ring, made, record + RILL_HEADER_BYTES, size);
+        rill_inring_lend(ring, made, payload, size);
     else
-        rill_copy_words(rill_message_bytes(made), record + RILL_HEADER_BYTES, rill_ring_padded(size));
-    streak->left--;
-    *due = rill_inbox_count(inbox, ring, length, length);
+        rill_copy_words(rill_message_bytes(made), payload, rill_ring_padded(size));
+    *due = rill_streak_advance(inbox);
     return made;
+}
+
+/* The same into memory of the caller's, for few bytes. False: there is none, or it does not fit. */
+static inline bool rill_streak_take_into(struct rill_inbox *inbox, void *buffer, size_t capacity, size_t *taken, bool *due)
+{
+    uint64_t size = inbox->streak.size;
+    const unsigned char *payload = rill_streak_peek(inbox);
+    if (!payload || size > capacity || size > RILL_COPY_FEW)
+        return false;
+    rill_copy_bytes(buffer, payload, (size_t)size);
+    *taken = (size_t)size;
+    *due = rill_streak_advance(inbox);
+    return true;
 }
 
 #endif

@@ -9,7 +9,7 @@ static unsigned take_turns(struct rill_spin *spin, uint64_t *count, unsigned wai
 {
     unsigned lingered = 0;
     for (unsigned i = 0; i < waits; i++) {
-        lingered += rill_spin_lingers(spin, *count, *count * 100000);
+        lingered += rill_spin_lingers(spin, *count, *count * 100000) > 0;
         rill_spin_note(spin, 1);
         ++*count;
     }
@@ -36,7 +36,7 @@ static void streams_go_on(void *argument)
     rill_spin_start(&spin, 0);
     (void)take_turns(&spin, &count, RILL_LINGER_AFTER);
     for (unsigned i = 0; i < 1000; i++) {
-        require(rill_spin_lingers(&spin, count, count * size));
+        require_equal(RILL_LINGER_LEAST, rill_spin_lingers(&spin, count, count * size));
         rill_spin_note(&spin, 1);
         count += each;
     }
@@ -56,12 +56,40 @@ static void slow_senders_are_left_alone(void *unused)
     }
 }
 
+/* Lets so many messages come at each wait, and gives how long it looks away in the end. */
+static int64_t look_away(struct rill_spin *spin, uint64_t *count, uint64_t each)
+{
+    int64_t time = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        time = rill_spin_lingers(spin, *count, *count * 8);
+        *count += each;
+    }
+    return time;
+}
+
+static void crowds_are_left_alone_longer(void *unused)
+{
+    struct rill_spin spin;
+    uint64_t count = 0;
+    (void)unused;
+    rill_spin_start(&spin, 0);
+    (void)take_turns(&spin, &count, RILL_LINGER_AFTER);
+    require_equal(RILL_LINGER_LEAST, rill_spin_lingers(&spin, count, count * 8));
+    count += RILL_LINGER_CROWD;
+    require_equal(2 * RILL_LINGER_LEAST, rill_spin_lingers(&spin, count, count * 8));
+    count += RILL_LINGER_CROWD;
+    require_equal(RILL_LINGER_MOST, look_away(&spin, &count, RILL_LINGER_CROWD));
+    require_equal(RILL_LINGER_MOST, look_away(&spin, &count, RILL_LINGER_CROWD / 2));
+    require_equal(RILL_LINGER_LEAST, look_away(&spin, &count, RILL_LINGER_MANY));
+}
+
 static uint64_t small = 8, medium = 4096;
 
 static const struct test tests[] = {
     {"where both sides take turns a receiver looks away ever more seldom", turns_are_left_alone, NULL, 0},
     {"in a stream of small messages it goes on looking away, until one alone comes", streams_go_on, &small, 0},
     {"in a stream of larger ones, too", streams_go_on, &medium, 0},
+    {"where crowds come it looks away for longer", crowds_are_left_alone_longer, NULL, 0},
     {"it does not look away where messages do not come at once", slow_senders_are_left_alone, NULL, 0},
 };
 
