@@ -93,6 +93,13 @@ int rill_order_reserve(struct rill_order *order, size_t count);
 
 void rill_order_push(struct rill_order *order, struct rill_order_entry entry);
 
+/* The lowest rank behind the first entry's; UINT64_MAX if there is only one. */
+static inline uint64_t rill_order_second(const struct rill_order *order)
+{
+    uint64_t second = order->count > 1 ? order->heap[1].rank : UINT64_MAX;
+    return order->count > 2 && order->heap[2].rank < second ? order->heap[2].rank : second;
+}
+
 /* Replaces the first entry by another, or removes it. */
 void rill_order_replace(struct rill_order *order, struct rill_order_entry entry);
 void rill_order_pop(struct rill_order *order);

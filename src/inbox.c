@@ -327,14 +327,46 @@ static int look_once(struct rill_inbox *inbox)
     return inbox->order.count ? RILL_OK : shortage != RILL_OK ? shortage : RILL_EEMPTY;
 }
 
+/* What a header says of the messages of a streak. */
+static void remember_header(struct rill_streak *streak, uint64_t word)
+{
+    streak->word = word;
+    streak->size = RILL_HEADER_SIZE(word);
+    streak->length = RILL_HEADER_BYTES + (word & RILL_HEADER_STAMPED ? RILL_TICKET_BYTES : 0) + rill_ring_padded(streak->size);
+}
+
+/* A streak of stamped messages remembers a stamped header, any other an unstamped one; and never a free one. */
+static void start_streak(struct rill_streak *streak, struct rill_inring *ring, uint32_t left, uint64_t below)
+{
+    uint64_t stamped = below ? RILL_HEADER_STAMPED : 0;
+    streak->ring = ring;
+    streak->left = left;
+    streak->below = below;
+    if ((streak->word & RILL_HEADER_STAMPED) != stamped)
+        remember_header(streak, RILL_HEADER(RILL_KIND_INLINE, 0) | stamped);
+}
+
 /* Is the only thing to deliver an unstamped message? Then those behind it need no look: each precedes whatever another ring can hold. */
 static void begin_streak(struct rill_inbox *inbox)
 {
     bool alone = inbox->order.count == 1 && inbox->order.heap[0].ticket == 0;
-    inbox->streak.ring = alone ? inbox->order.heap[0].source : NULL;
-    inbox->streak.left = alone ? RUN_MOST : 0;
+    start_streak(&inbox->streak, alone ? inbox->order.heap[0].source : NULL, alone ? RUN_MOST : 0, 0);
     if (alone)
         inbox->order.count = 0;
+}
+
+/* The first ring in the order of tickets may go on by itself as long as nothing of it counts as more than the second. False: it has no such message. */
+static bool begin_stamped_streak(struct rill_inbox *inbox)
+{
+    const struct rill_order *order = &inbox->order;
+    if (order->count == 0 || order->heap[0].ticket == 0 || order->heap[0].ticket >= inbox->bound)
+        return false;
+    struct rill_inring *ring = order->heap[0].source;
+    uint64_t second = rill_order_second(order);
+    if (ring->floor >= second && inbox->drawn >= second)
+        return false; /* they are level: only the tickets decide */
+    start_streak(&inbox->streak, ring, inbox->run_left, second < inbox->bound ? second : inbox->bound);
+    return true;
 }
 
 /* Looks until there is something that may be delivered. */
@@ -359,7 +391,7 @@ static int look(struct rill_inbox *inbox)
         /* A ticket that nobody has drawn. Drawn since the bound was read: look again. Still not: the counter was tampered with. */
         if (inbox->order.heap[0].ticket >= atomic_load_explicit(&inbox->page->ticket, memory_order_seq_cst)) {
             if (waited) {
-                rill_inbox_end_streak(inbox); /* its ring may be empty by now, or at a link */
+                start_streak(&inbox->streak, NULL, 0, 0); /* its ring may be empty by now, or at a link */
                 inbox->bound = inbox->order.heap[0].ticket + 1;
                 return RILL_OK;
             }
@@ -462,11 +494,39 @@ static int choose_of_streak(struct rill_inbox *inbox)
     return choose(inbox, ring);
 }
 
+/* T4: the ring whose head was delivered goes on with the next. */
+static void reorder(struct rill_inbox *inbox, struct rill_inring *ring)
+{
+    struct rill_order_entry entry;
+    int code = inbox->run_left ? entry_of(inbox, ring, &entry) : LOOK_AGAIN;
+    if (code == RILL_OK)
+        rill_order_replace(&inbox->order, entry);
+    else if (code == RILL_EEMPTY || code == PENDING) {
+        note_empty(inbox, ring, code);
+        rill_order_pop(&inbox->order);
+    } else if (rill_inbox_is_fault(code))
+        rill_inbox_refuse_lane(inbox, ring->lane, code);
+    else
+        inbox->order.count = 0;
+}
+
+/* Brings the order up to date. */
+static void end_stamped_streak(struct rill_inbox *inbox)
+{
+    struct rill_inring *ring = inbox->streak.ring;
+    if (!inbox->streak.below)
+        return;
+    inbox->run_left = inbox->streak.left;
+    start_streak(&inbox->streak, NULL, 0, 0);
+    reorder(inbox, ring);
+}
+
 static int next_message(void *state)
 {
     struct rill_inbox *inbox = state;
     if (inbox->chosen)
         return RILL_OK;
+    end_stamped_streak(inbox);
     int code = choose_of_streak(inbox);
     while (code == LOOK_AGAIN) {
         code = rill_inbox_next_fault(inbox);
@@ -488,25 +548,6 @@ static uint64_t size_of_next(const void *state)
     return inbox->record.size;
 }
 
-/* T4: the ring whose head was delivered goes on with the next. */
-static void reorder(struct rill_inbox *inbox, struct rill_inring *ring, uint64_t weight)
-{
-    if (inbox->order.count == 0 || inbox->order.heap[0].source != ring)
-        return;
-    ring->passed += weight;
-    struct rill_order_entry entry;
-    int code = --inbox->run_left ? entry_of(inbox, ring, &entry) : LOOK_AGAIN;
-    if (code == RILL_OK)
-        rill_order_replace(&inbox->order, entry);
-    else if (code == RILL_EEMPTY || code == PENDING) {
-        note_empty(inbox, ring, code);
-        rill_order_pop(&inbox->order);
-    } else if (rill_inbox_is_fault(code))
-        rill_inbox_refuse_lane(inbox, ring->lane, code);
-    else
-        inbox->order.count = 0;
-}
-
 static void consume(struct rill_inbox *inbox)
 {
     struct rill_inring *ring = inbox->chosen;
@@ -515,7 +556,11 @@ static void consume(struct rill_inbox *inbox)
     if (record->ticket)
         ring->reader.last_ticket = record->ticket;
     rill_inbox_count_taken(inbox, ring, record->length, inbox->chosen_weight);
-    reorder(inbox, ring, inbox->chosen_weight);
+    if (inbox->order.count == 0 || inbox->order.heap[0].source != ring)
+        return;
+    ring->passed += inbox->chosen_weight;
+    inbox->run_left--;
+    reorder(inbox, ring);
 }
 
 /* An allocation of the lane's arena, which is the message's until it is closed. */
@@ -536,61 +581,69 @@ static rill_message *message_in_arena(const struct rill_inbox *inbox)
     return made;
 }
 
-/* The first in the order of tickets, if it is a message in its ring. */
-static bool take_in_order(struct rill_inbox *inbox, rill_message **message)
-{
-    if (inbox->order.count == 0 || inbox->order.heap[0].ticket >= inbox->bound)
-        return false;
-    struct rill_inring *ring = inbox->order.heap[0].source;
-    struct rill_record record;
-    if (rill_ring_peek(&ring->reader, &record) != RILL_OK || record.kind != RILL_KIND_INLINE || record.carried || record.size > inbox->max_message)
-        return false;
-    rill_message *made = rill_inring_message(ring, record.payload, record.size);
-    if (!made)
-        return false;
-    *message = made;
-    if (record.ticket)
-        ring->reader.last_ticket = record.ticket;
-    rill_inbox_count_taken(inbox, ring, record.length, record.length);
-    reorder(inbox, ring, record.length);
-    return true;
-}
-
-/* A header unlike the last one: true if its message can be taken the short way, and is remembered then. */
+/* A header of a streak unlike the last one: true if its message can be taken the short way, and is remembered then. */
 static bool learn(struct rill_streak *streak, uint64_t word, uint64_t max_message)
 {
     uint64_t size = RILL_HEADER_SIZE(word);
-    bool simple = (word & (RILL_HEADER_STAMPED | RILL_HEADER_HANDLES | 7)) == RILL_KIND_INLINE;
-    if (!simple || size > RILL_INLINE_MAX || size > max_message)
+    unsigned kind = RILL_KIND_INLINE | (streak->below ? (unsigned)RILL_HEADER_STAMPED : 0);
+    if ((word & (RILL_HEADER_STAMPED | RILL_HEADER_HANDLES | 7)) != kind || size > RILL_INLINE_MAX || size > max_message)
         return false;
-    *streak = (struct rill_streak){.ring = streak->ring, .left = streak->left, .word = word, .size = size, .length = RILL_HEADER_BYTES + rill_ring_padded(size)};
+    remember_header(streak, word);
     return true;
 }
 
-/* The head of a streak's ring, of whatever length. */
-static bool take_of_streak(struct rill_inbox *inbox, rill_message **message)
+/* The head of a streak's ring, of whatever length. NULL: the general path has to see to it. */
+static const unsigned char *peek_of_streak(struct rill_inbox *inbox)
 {
-    struct rill_inring *ring = inbox->streak.ring;
-    const struct rill_ring_reader *reader = &ring->reader;
+    struct rill_streak *streak = &inbox->streak;
+    if (!streak->left)
+        return NULL;
+    const struct rill_ring_reader *reader = &streak->ring->reader;
     uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire); /* R1, as in streak.h */
-    if (word != inbox->streak.word && !learn(&inbox->streak, word, inbox->max_message))
-        return false;
-    if (inbox->streak.length > reader->size - reader->position - RILL_LINK_BYTES)
-        return false;
-    rill_message *made = rill_inring_message(ring, reader->block + reader->position + RILL_HEADER_BYTES, inbox->streak.size);
-    if (!made)
-        return false;
-    *message = made;
-    inbox->streak.left--;
-    rill_inbox_count_taken(inbox, ring, inbox->streak.length, inbox->streak.length);
-    return true;
+    bool known = word == streak->word || learn(streak, word, inbox->max_message);
+    return known ? rill_streak_peek(inbox) : NULL;
+}
+
+/* The next message that is simple, of the streak that goes on or of one that begins in the order of tickets. */
+static const unsigned char *peek_simple(struct rill_inbox *inbox)
+{
+    if (inbox->chosen)
+        return NULL;
+    const unsigned char *payload = peek_of_streak(inbox);
+    if (payload)
+        return payload;
+    end_stamped_streak(inbox);
+    return begin_stamped_streak(inbox) ? peek_of_streak(inbox) : NULL;
+}
+
+static void advance_simple(struct rill_inbox *inbox)
+{
+    const struct rill_inring *ring = inbox->streak.ring;
+    if (rill_streak_advance(inbox))
+        rill_inbox_publish(inbox, ring->lane);
 }
 
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message)
 {
-    if (inbox->chosen)
+    const unsigned char *payload = peek_simple(inbox);
+    rill_message *made = payload ? rill_inring_message(inbox->streak.ring, payload, inbox->streak.size) : NULL;
+    if (!made)
         return false;
-    return inbox->streak.left ? take_of_streak(inbox, message) : take_in_order(inbox, message);
+    *message = made;
+    advance_simple(inbox);
+    return true;
+}
+
+bool rill_inbox_take_simple_into(struct rill_inbox *inbox, void *buffer, size_t capacity, size_t *size)
+{
+    const unsigned char *payload = peek_simple(inbox);
+    if (!payload || inbox->streak.size > capacity)
+        return false;
+    *size = (size_t)inbox->streak.size;
+    if (*size)
+        memcpy(buffer, payload, *size);
+    advance_simple(inbox);
+    return true;
 }
 
 /* The handles of the message that is chosen. Their objects stay the arrival's as well until `keep_handles`. */
@@ -654,8 +707,6 @@ static int take_into(void *state, void *buffer)
     forget_arrival(inbox, made);
     if (made)
         rill_attachment_free(attachment); /* nobody takes them */
-    if (inbox->streak.left && record->kind == RILL_KIND_INLINE && !record->carried)
-        (void)learn(&inbox->streak, RILL_HEADER(RILL_KIND_INLINE, record->size), inbox->max_message);
     consume(inbox);
     return RILL_OK;
 }
@@ -844,7 +895,7 @@ int rill_inbox_create(struct rill_page *page, rill_object socket, struct rill_in
     made->max_lane_bytes = page->max_lane_bytes ? page->max_lane_bytes : rill_port_memory_total();
     made->max_message = page->max_message ? page->max_message : UINT64_MAX;
     made->max_objects = page->max_objects ? page->max_objects : RILL_OBJECTS_MOST;
-    (void)learn(&made->streak, RILL_HEADER(RILL_KIND_INLINE, 0), made->max_message); /* so that a free header is none that is remembered */
+    remember_header(&made->streak, RILL_HEADER(RILL_KIND_INLINE, 0)); /* so that a free header is none that is remembered */
     *inbox = made;
     return RILL_OK;
 }
@@ -926,7 +977,6 @@ int rill_inbox_inherit(struct rill_inbox *inbox)
     inbox->restless = false; /* the parent may change it still; whatever it is, the next sleep sees to it */
     inbox->chosen = NULL;
     rill_inbox_end_streak(inbox);
-    inbox->order.count = 0;
     for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
         if (inbox->lanes[i]) {
             int code = inherit_lane(inbox, inbox->lanes[i]);

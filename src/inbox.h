@@ -104,10 +104,12 @@ struct rill_carried_copy {
 
 /* What can be taken without a look (streak.h). */
 struct rill_streak {
-    struct rill_inring *ring; /* gave an unstamped message last, and was alone: the next may follow at once */
-    uint32_t left;            /* how many, before the others are looked at; 0: look first */
-    uint64_t word;            /* the header of an unstamped message that lies in its ring and is not too large, */
+    struct rill_inring *ring; /* its messages follow one another at once, */
+    uint32_t left;            /* so many, before the others are looked at; 0: look first, */
+    uint64_t below;           /* and if they are stamped, those with lower tickets than this; 0: they are not, and it is the only ring */
+    uint64_t word;            /* the header of such a message, which lies in its ring and is not too large, */
     uint64_t size, length;    /* and what it says: bytes of the message and of the whole record */
+    uint64_t ticket;          /* of the message that was peeked, if it is stamped */
 };
 
 struct rill_inbox {
@@ -164,8 +166,9 @@ void rill_inbox_destroy(struct rill_inbox *inbox, bool inherited);
 int rill_inbox_inherit(struct rill_inbox *inbox);
 
 /* Takes the next message if that is simple: the next of a streak, or the first in the order of tickets, if it lies in its ring. False: no such message, or not
- * simple; nothing changed. */
+ * simple, or longer than `capacity`; nothing was taken. */
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message);
+bool rill_inbox_take_simple_into(struct rill_inbox *inbox, void *buffer, size_t capacity, size_t *size);
 
 /* A message that was lent from a block is closed. True: it was the last, and the block is to be freed. Any thread. */
 static inline bool rill_inblock_unlend(struct rill_inblock *block)
@@ -225,6 +228,8 @@ static inline void rill_inbox_end_streak(struct rill_inbox *inbox)
 {
     inbox->streak.ring = NULL;
     inbox->streak.left = 0;
+    inbox->streak.below = 0;
+    inbox->order.count = 0;
 }
 
 static inline void rill_inlane_reference(struct rill_inlane *lane)

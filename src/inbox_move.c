@@ -298,7 +298,6 @@ void rill_inbox_moved(void *state)
         inbox->lanes[i] = NULL;
     }
     inbox->lane_count = inbox->active_count = 0;
-    inbox->order.count = 0;
     rill_inbox_end_streak(inbox);
     inbox->chosen = NULL;
 }

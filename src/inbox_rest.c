@@ -77,7 +77,6 @@ bool rill_inbox_renew(struct rill_inbox *inbox, rill_object socket, uint32_t exp
         renew_lane(lane);
     inbox->socket = socket;
     inbox->active_count = 0;
-    inbox->order.count = 0;
     rill_inbox_end_streak(inbox);
     inbox->disconnected = inbox->pending_seen = false;
     inbox->unsettled = 0;

@@ -289,7 +289,6 @@ void rill_inbox_drop_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
     rill_inbox_remove_active(inbox, lane);
     inbox->lanes[lane->number - 1] = NULL;
     inbox->lane_count--;
-    inbox->order.count = 0;
     rill_inbox_end_streak(inbox);
     inbox->chosen = NULL;
     (void)pthread_mutex_lock(&lane->lock);

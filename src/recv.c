@@ -257,6 +257,15 @@ static __attribute__((noinline)) int leave_publishing(rill_receiver *receiver)
     return leave(receiver, RILL_OK);
 }
 
+static bool take_simple(rill_receiver *receiver, rill_message **message)
+{
+    if (!receiver->inbox || !rill_inbox_take_simple(receiver->inbox, message))
+        return false;
+    receiver->messages++;
+    receiver->bytes += (*message)->size;
+    return true;
+}
+
 static int receive(rill_receiver *receiver, int64_t deadline, rill_message **message)
 {
     if (!message || deadline < 0)
@@ -264,11 +273,8 @@ static int receive(rill_receiver *receiver, int64_t deadline, rill_message **mes
     int code = enter(receiver);
     if (code != RILL_OK)
         return code;
-    if (receiver->inbox && rill_inbox_take_simple(receiver->inbox, message)) {
-        receiver->messages++;
-        receiver->bytes += (*message)->size;
+    if (take_simple(receiver, message))
         return leave(receiver, RILL_OK);
-    }
     return leave(receiver, await_and_take(receiver, deadline, message));
 }
 
@@ -335,7 +341,8 @@ static __attribute__((noinline)) int receive_into(rill_receiver *receiver, void 
     int code = enter(receiver);
     if (code != RILL_OK)
         return code;
-    code = await_and_take_into(receiver, deadline, buffer, capacity, size);
+    if (!receiver->inbox || !rill_inbox_take_simple_into(receiver->inbox, buffer, capacity, size))
+        code = await_and_take_into(receiver, deadline, buffer, capacity, size);
     if (code == RILL_OK) {
         receiver->messages++;
         receiver->bytes += *size;
@@ -354,11 +361,15 @@ int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64
     return receive_into(receiver, buffer, capacity, deadline, size);
 }
 
-/* On a socket only the system knows what is at hand. */
-static int next_at_hand(rill_receiver *receiver)
+/* Takes what is at hand. On a socket only the system knows of it. */
+static bool take_at_hand(rill_receiver *receiver, rill_message **message)
 {
+    if (take_simple(receiver, message))
+        return true;
     int code = rill_receiver_next(receiver);
-    return code == RILL_EEMPTY && receiver->transport == RILL_SOCKET ? ask_once(receiver) : code;
+    if (code == RILL_EEMPTY && receiver->transport == RILL_SOCKET)
+        code = ask_once(receiver);
+    return code == RILL_OK && take_one(receiver, message) == RILL_OK;
 }
 
 int rill_recv_many(rill_receiver *receiver, int64_t deadline, rill_message **messages, size_t capacity, size_t *count)
@@ -372,7 +383,7 @@ int rill_recv_many(rill_receiver *receiver, int64_t deadline, rill_message **mes
     if (code != RILL_OK)
         return leave(receiver, code);
     size_t taken = 1;
-    while (taken < capacity && next_at_hand(receiver) == RILL_OK && take_one(receiver, &messages[taken]) == RILL_OK)
+    while (taken < capacity && take_at_hand(receiver, &messages[taken]))
         taken++;
     *count = taken;
     return leave(receiver, RILL_OK);

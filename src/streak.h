@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The short way of a receive: the next message of a streak, unstamped messages of one ring while that was the only one with something to deliver. Each
- * precedes whatever another ring can hold (order.h), so it needs no look at anything else.
+ * The short way of a receive: the next message of a streak, for which nothing but its own ring has to be looked at.
+ *   - Unstamped messages of a ring that was the only one with something to deliver: each precedes whatever another ring can hold (order.h).
+ *   - Stamped ones of the ring that is first in the order of tickets, as long as their tickets are below the bound and below what the second counts as:
+ *     T4 of order.h would deliver each of them next. Meanwhile the order's first entry is out of date, and is brought up to date when the streak ends.
  *
  * It is as fast as its loads can overlap. Where a record ends stands in its header, so the address of each header hangs on the one before, and
  * their misses, which come from another processor, would follow one another. Most messages of a streak are as long as the last one. So the length is
@@ -67,9 +69,9 @@ static inline void rill_inbox_count_taken(struct rill_inbox *inbox, struct rill_
 }
 
 /* Where the next message of a streak lies, if it is as long as the last. NULL: it is not, or the streak has ended. */
-static inline const unsigned char *rill_streak_peek(const struct rill_inbox *inbox)
+static inline const unsigned char *rill_streak_peek(struct rill_inbox *inbox)
 {
-    const struct rill_streak *streak = &inbox->streak;
+    struct rill_streak *streak = &inbox->streak;
     if (!streak->left || inbox->chosen)
         return NULL;
     const struct rill_ring_reader *reader = &streak->ring->reader;
@@ -77,14 +79,23 @@ static inline const unsigned char *rill_streak_peek(const struct rill_inbox *inb
     uint64_t word = atomic_load_explicit(rill_ring_header(reader->block, reader->position), memory_order_acquire);
     if (word != streak->word || streak->length > reader->size - reader->position - RILL_LINK_BYTES)
         return NULL;
-    return reader->block + reader->position + RILL_HEADER_BYTES;
+    const unsigned char *payload = reader->block + reader->position + RILL_HEADER_BYTES;
+    if (!streak->below)
+        return payload;
+    memcpy(&streak->ticket, payload, sizeof streak->ticket);
+    return streak->ticket < streak->below && streak->ticket > reader->last_ticket ? payload + RILL_TICKET_BYTES : NULL;
 }
 
 /* Takes what was peeked. True: what was consumed is to be published. */
 static inline bool rill_streak_advance(struct rill_inbox *inbox)
 {
-    inbox->streak.left--;
-    return rill_inbox_count(inbox, inbox->streak.ring, inbox->streak.length, inbox->streak.length);
+    struct rill_streak *streak = &inbox->streak;
+    streak->left--;
+    if (streak->below) {
+        streak->ring->reader.last_ticket = streak->ticket;
+        streak->ring->passed += streak->length;
+    }
+    return rill_inbox_count(inbox, streak->ring, streak->length, streak->length);
 }
 
 /* The next message of a streak. NULL: there is none, or no memory at hand; nothing changed. *due as rill_streak_advance. It calls nothing, so that
