@@ -99,6 +99,25 @@ static void put_word(struct forged *forged, uint64_t offset, uint64_t word)
     memcpy(forged_at(forged, offset & ~(PAGE - 1)) + offset % PAGE, &word, sizeof word);
 }
 
+/* A child owns the lane, so that it counts as alive; it does nothing more. */
+static pid_t own_in_child(const struct forged *forged)
+{
+    int pipes[2];
+    char byte = 0;
+    require(pipe(pipes) == 0);
+    pid_t child = fork_child();
+    if (child == 0) {
+        require_ok(rill_port_owner_mark(forged->segment.memory));
+        require(write(pipes[1], "x", 1) == 1);
+        for (;;)
+            pause();
+    }
+    require(read(pipes[0], &byte, 1) == 1);
+    rill_port_close(pipes[0]);
+    rill_port_close(pipes[1]);
+    return child;
+}
+
 /* ---------------------------------------------------------------- the honest side */
 
 struct scene {
@@ -671,6 +690,66 @@ static void a_ring_that_never_runs_empty_holds_nobody_back_for_ever(void *argume
     close_scene(&scene);
 }
 
+static void forge_tickets(struct forged *forged, const uint64_t *tickets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        forge_record(forged, RILL_KIND_INLINE, &tickets[i], sizeof tickets[i], tickets[i]);
+}
+
+static void require_ticket(struct scene *scene, uint64_t expected)
+{
+    rill_message *message = NULL;
+    uint64_t ticket;
+    require_ok(rill_try_recv(scene->rx, &message));
+    memcpy(&ticket, rill_message_data(message), sizeof ticket);
+    require_equal(expected, ticket);
+    require_ok(rill_message_close(&message));
+}
+
+static void tickets_have_to_rise_also_in_a_row_of_them(void *argument)
+{
+    (void)argument;
+    static const uint64_t tickets[] = {5, 6, 9, 9};
+    struct scene scene = open_scene(NULL);
+    struct forged forged = forge(scene.tx);
+    rill_message *message = NULL;
+    atomic_store(&scene.tx->endpoint->core->page->ticket, 1000);
+    announce_lane(scene.tx, &forged);
+    forge_tickets(&forged, tickets, COUNT_OF(tickets));
+    for (size_t i = 0; i < 3; i++)
+        require_ticket(&scene, tickets[i]);
+    require_code(RILL_EPEER, rill_try_recv(scene.rx, &message));
+    require_unharmed(&scene);
+    rill_segment_close(&forged.segment);
+    close_scene(&scene);
+}
+
+/* Both were seen empty at 100, so all lower tickets count as that, and only what they say decides. */
+static void rings_that_are_level_take_turns_by_their_tickets(void *argument)
+{
+    (void)argument;
+    static const uint64_t first[] = {10, 11, 30}, second[] = {20, 21, 40};
+    struct scene scene = open_scene(NULL);
+    struct forged forged[] = {forge(scene.tx), forge(scene.tx)};
+    rill_message *message = NULL;
+    atomic_store(&scene.tx->endpoint->core->page->ticket, 100);
+    pid_t children[COUNT_OF(forged)];
+    for (size_t i = 0; i < COUNT_OF(forged); i++) {
+        children[i] = own_in_child(&forged[i]);
+        announce_lane(scene.tx, &forged[i]);
+    }
+    require_code(RILL_EEMPTY, rill_try_recv(scene.rx, &message));
+    forge_tickets(&forged[0], first, COUNT_OF(first));
+    forge_tickets(&forged[1], second, COUNT_OF(second));
+    for (size_t i = 0; i < 6; i++)
+        require_ticket(&scene, (const uint64_t[]){10, 11, 20, 21, 30, 40}[i]);
+    for (size_t i = 0; i < COUNT_OF(forged); i++) {
+        kill_child(children[i]);
+        rill_segment_close(&forged[i].segment);
+    }
+    close_scene(&scene);
+}
+
 static void the_ticket_counter_may_be_set_to_anything(void *argument)
 {
     (void)argument;
@@ -713,26 +792,6 @@ static void the_counts_of_rings_and_wakeups_may_be_set_to_anything(void *argumen
 }
 
 /* ---------------------------------------------------------------- lanes that change behind the receiver's back */
-
-/* A child owns the lane, so that it counts as alive; it does nothing more. */
-static pid_t own_in_child(const struct forged *forged)
-{
-    int pipes[2];
-    char byte = 0;
-    require(pipe(pipes) == 0);
-    pid_t child = fork_child();
-    if (child == 0) {
-        require_ok(rill_port_owner_mark(forged->segment.memory));
-        require(write(pipes[1], "x", 1) == 1);
-        for (;;)
-            pause();
-    }
-    require(read(pipes[0], &byte, 1) == 1);
-    rill_port_close(pipes[0]);
-    rill_port_close(pipes[1]);
-    return child;
-}
-
 
 static void change_and_wait(void (*change)(struct forged *forged))
 {
@@ -1198,6 +1257,8 @@ int main(void)
         
         {"a full ring without tickets holds nobody back for ever", a_ring_that_never_runs_empty_holds_nobody_back_for_ever, &without_tickets, 0},
         {"a full ring of low tickets holds nobody back for ever", a_ring_that_never_runs_empty_holds_nobody_back_for_ever, &with_low_tickets, 0},
+        {"tickets have to rise, also in a row of them", tickets_have_to_rise_also_in_a_row_of_them, NULL, 0},
+        {"rings that are level take turns by their tickets", rings_that_are_level_take_turns_by_their_tickets, NULL, 0},
         {"the ticket counter may be set to anything", the_ticket_counter_may_be_set_to_anything, NULL, 0},
         {"the counts of rings and wakeups may be set to anything", the_counts_of_rings_and_wakeups_may_be_set_to_anything, NULL, 0},
         
