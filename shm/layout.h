@@ -169,15 +169,15 @@ struct rill_lane_header {
 
     /* Both write. */
     _Atomic uint64_t returned; /* stack of blocks that the receiver gives back: offset of the top, 0 is empty (returns.h) */
-    unsigned char reserved4[RILL_LINE_BYTES - 8];
+    _Atomic uint64_t taken;    /* how often the owner has looked at it: tells the receiver that blocks are reused. Only the owner writes this one */
+    unsigned char reserved4[RILL_LINE_BYTES - 16];
 
-    /* The owner writes. */
-    _Atomic uint64_t taken;   /* how often the owner has looked at `returned`: tells the receiver that blocks are reused */
+    /* The owner writes. What a spinning receiver looks at lies here, so nothing that every loan writes does. */
     _Atomic uint64_t room_at; /* wake the owner when `consumed` reaches this; 0: nobody waits */
     _Atomic uint32_t rings;   /* controls in use; the receiver exchanges it for RILL_RINGS_REVOKED when it gives the lane up */
     _Atomic uint32_t closed;  /* not 0: the owner has closed its last sender, no record will follow. RILL_CLOSED_RESTING: the lane may be used again */
     _Atomic uint32_t imports; /* then: how often the owner was sent a sender of this channel, and has closed it */
-    unsigned char reserved5[RILL_LINE_BYTES - 28];
+    unsigned char reserved5[RILL_LINE_BYTES - 20];
     unsigned char reserved6[1664];
     struct rill_ring_control ring[RILL_RINGS_MAX];
 };
@@ -188,7 +188,7 @@ static_assert(sizeof(struct rill_page) <= RILL_PAGE_BYTES, "the control page is 
 static_assert(offsetof(struct rill_lane_header, parked) == 1 * RILL_LINE_BYTES, "a line for what senders read at every send");
 static_assert(offsetof(struct rill_lane_header, consumed) == 2 * RILL_LINE_BYTES, "a line for what changes with every batch");
 static_assert(offsetof(struct rill_lane_header, returned) == 3 * RILL_LINE_BYTES, "a line for what both write");
-static_assert(offsetof(struct rill_lane_header, taken) == 4 * RILL_LINE_BYTES, "a line for the owner");
+static_assert(offsetof(struct rill_lane_header, room_at) == 4 * RILL_LINE_BYTES, "a line for the owner");
 static_assert(sizeof(struct rill_carried) == 40 && sizeof(struct rill_carried) % 8 == 0, "what follows it stays aligned");
 static_assert(sizeof(struct rill_ring_control) == RILL_LINE_BYTES, "threads on different rings share no line");
 static_assert(sizeof(struct rill_lane_header) <= RILL_PAGE_BYTES, "the header is the lane's first page");
