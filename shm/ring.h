@@ -35,6 +35,7 @@
 
 #include <rill/rill.h>
 
+#include "fetch.h"
 #include "layout.h"
 
 static inline _Atomic uint64_t *rill_ring_header(unsigned char *block, uint64_t position)
@@ -90,13 +91,8 @@ static inline unsigned char *rill_ring_payload(struct rill_ring_writer *writer, 
 static inline void rill_ring_fetch_ahead(const unsigned char *record, uint64_t length)
 {
     const unsigned char *place = (const unsigned char *)((uintptr_t)(record + RILL_RING_AHEAD) & ~(uintptr_t)(RILL_LINE_BYTES - 1));
-    for (const unsigned char *end = record + RILL_RING_AHEAD + length; place < end; place += RILL_LINE_BYTES) {
-#if defined(__x86_64__)
-        __asm__ volatile("prefetchw %0" : : "m"(*place)); /* the builtin asks for a shared line unless told of the processor */
-#else
-        __builtin_prefetch(place, 1);
-#endif
-    }
+    for (const unsigned char *end = record + RILL_RING_AHEAD + length; place < end; place += RILL_LINE_BYTES)
+        rill_fetch_to_write(place);
 }
 
 /* The exchange has taken the reader's mark away: put it back, so that nobody finds a record here which nobody will read. */

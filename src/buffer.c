@@ -120,6 +120,7 @@ static int loan_from_lane(struct rill_endpoint *endpoint, uint64_t size, uint64_
     int code = rill_send_lane(endpoint, &lane);
     if (code != RILL_OK)
         return code;
+    rill_lane_expect_loan(lane);
     rill_buffer *made = new_buffer(NULL, size);
     if (!made)
         return RILL_ENOMEM;

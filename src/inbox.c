@@ -448,6 +448,8 @@ static int examine(struct rill_inbox *inbox, struct rill_inring *ring, struct ri
         int code = rill_inlane_at(ring->lane, large.offset, large.capacity, &record->payload);
         if (code != RILL_OK)
             return code;
+        rill_fetch_to_write(record->payload); /* both are written when it is given back */
+        rill_fetch_to_write(&ring->lane->header->returned);
         inbox->chosen_large = large;
         inbox->chosen_block = record->payload;
         record->size = large.size;

@@ -7,6 +7,7 @@
 
 #include "../shm/carry.h"
 #include "../shm/wake.h"
+#include "lock.h"
 #include "message.h"
 #include "process.h"
 #include "reuse.h"
@@ -44,9 +45,9 @@ int rill_inlane_at(struct rill_inlane *lane, uint64_t offset, uint64_t size, uns
 {
     if (!lane->own)
         return rill_view_at(&lane->view, offset, size, pointer);
-    (void)pthread_mutex_lock(&lane->own->lock);
+    bool locked = rill_lock(&lane->own->lock);
     *pointer = rill_segment_at(&lane->own->segment, offset, size);
-    (void)pthread_mutex_unlock(&lane->own->lock);
+    rill_unlock(&lane->own->lock, locked);
     return *pointer ? RILL_OK : RILL_EPEER;
 }
 
@@ -101,26 +102,26 @@ void rill_inlane_return_locked(struct rill_inlane *lane, uint64_t offset, unsign
 
 void rill_inlane_give_back(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
 {
-    (void)pthread_mutex_lock(&lane->lock);
+    bool locked = rill_lock(&lane->lock);
     rill_inlane_return_locked(lane, offset, block, size);
-    (void)pthread_mutex_unlock(&lane->lock);
+    rill_unlock(&lane->lock, locked);
 }
 
 void rill_inlane_link_message(struct rill_inlane *lane, rill_message *message)
 {
-    (void)pthread_mutex_lock(&lane->lock);
+    bool locked = rill_lock(&lane->lock);
     message->previous = NULL;
     message->next = lane->lent;
     if (lane->lent)
         lane->lent->previous = message;
     lane->lent = message;
-    (void)pthread_mutex_unlock(&lane->lock);
+    rill_unlock(&lane->lock, locked);
 }
 
 void rill_inlane_close_message(rill_message *message)
 {
     struct rill_inlane *lane = message->lane;
-    (void)pthread_mutex_lock(&lane->lock);
+    bool locked = rill_lock(&lane->lock);
     if (message->next)
         message->next->previous = message->previous;
     if (message->previous)
@@ -129,7 +130,7 @@ void rill_inlane_close_message(rill_message *message)
         lane->lent = message->next;
     if (message->offset) /* else it became a private copy, and its allocation went back then */
         rill_inlane_return_locked(lane, message->offset, (unsigned char *)(uintptr_t)message->data - message->front, message->capacity);
-    (void)pthread_mutex_unlock(&lane->lock);
+    rill_unlock(&lane->lock, locked);
     rill_inlane_release(lane);
 }
 

@@ -9,6 +9,7 @@
 #include "../shm/order.h"
 #include "../shm/returns.h"
 #include "../shm/wake.h"
+#include "lock.h"
 #include "packet.h"
 #include "parts.h"
 #include "waitable.h"
@@ -185,8 +186,9 @@ static void collect_returned(struct rill_lane *lane)
     bool any_punched = false;
     struct rill_block block;
     while (rill_blocks_remove(&lane->blocks, offset, &block)) {
-        const unsigned char *node = rill_segment_at(&lane->segment, block.offset, block.size);
+        unsigned char *node = rill_segment_at(&lane->segment, block.offset, block.size);
         uint64_t words[2];
+        atomic_store_explicit(&lane->last_node, node, memory_order_relaxed); /* a hint */
         memcpy(words, node, sizeof words);
         unsigned count = (unsigned)(words[1] & 0xffff);
         bool punched = (words[1] >> 16 & 1) != 0;
@@ -474,7 +476,7 @@ static void free_loan(struct rill_lane *lane, const struct rill_large *large, un
 
 int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignment, struct rill_large *large, unsigned char **block)
 {
-    (void)pthread_mutex_lock(&lane->lock);
+    bool locked = rill_lock(&lane->lock);
     uint64_t commits = lane->segment.commits;
     int code = allocate(lane, alignment, large, block);
     bool grown = code == RILL_OK && lane->segment.commits != commits;
@@ -484,15 +486,15 @@ int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignmen
         code = RILL_ENOMEM;
     if (grown && code != RILL_OK)
         free_loan(lane, large, *block);
-    (void)pthread_mutex_unlock(&lane->lock);
+    rill_unlock(&lane->lock, locked);
     return code;
 }
 
 void rill_lane_unloan(struct rill_lane *lane, const struct rill_large *large, unsigned char *block)
 {
-    (void)pthread_mutex_lock(&lane->lock);
+    bool locked = rill_lock(&lane->lock);
     free_loan(lane, large, block);
-    (void)pthread_mutex_unlock(&lane->lock);
+    rill_unlock(&lane->lock, locked);
 }
 
 void rill_lane_shrink_loan(struct rill_lane *lane, struct rill_large *large, unsigned char *block)
@@ -541,13 +543,13 @@ bool rill_lane_unlend(struct rill_lane *lane, const struct rill_large *large)
 /* Under the lock from the entry in the table to the commit, so that nothing that is returned in between is looked up. */
 static int commit_loan(struct rill_lane *lane, struct rill_lane_ring *ring, const struct rill_large *large, uint64_t ticket)
 {
-    (void)pthread_mutex_lock(&lane->lock);
+    bool locked = rill_lock(&lane->lock);
     int code = lend(lane, large);
     if (code == RILL_OK && !rill_ring_commit(&ring->writer, RILL_KIND_LARGE, sizeof *large, ticket)) {
         (void)unlend(lane, large);
         code = RILL_LANE_REVOKED;
     }
-    (void)pthread_mutex_unlock(&lane->lock);
+    rill_unlock(&lane->lock, locked);
     return code;
 }
 

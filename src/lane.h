@@ -18,6 +18,7 @@
 
 #include "../shm/arena.h"
 #include "../shm/blocks.h"
+#include "../shm/fetch.h"
 #include "../shm/layout.h"
 #include "../shm/ring.h"
 #include "../shm/segment.h"
@@ -56,6 +57,7 @@ struct rill_lane {
     uint64_t arena_free;        /* bytes freed into the arena and not allocated again, at most */
     struct rill_block large[RILL_LARGE_MOST]; /* large blocks that came back, while the lock is held: one is reused as it is, the others rest again */
     size_t large_count;
+    _Atomic(unsigned char *) last_node; /* of the return stack: where the next one may lie as well; NULL: there was none yet */
     bool arena_failed;          /* none is to be had: large messages lie in blocks of their ring */
     struct rill_block *spare;   /* blocks of rings that came back, oldest first: a queue, so that a busy ring goes round */
     size_t spare_first, spare_count, spare_capacity;
@@ -168,6 +170,15 @@ int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_obje
 /* ---- loans ----
  * An allocation of the arena is in the table of what the receiver may give back only from the commit of its record on: before, it is the user's,
  * and nothing that a receiver pushes on the return stack can take it away. */
+
+/* Before an allocation, the sooner the better: asks for the lines that will come from the receiver's processor. */
+static inline void rill_lane_expect_loan(const struct rill_lane *lane)
+{
+    const unsigned char *node = atomic_load_explicit(&lane->last_node, memory_order_relaxed);
+    rill_fetch_to_write(&lane->header->returned);
+    if (node)
+        rill_fetch_to_write(node);
+}
 
 /* Allocates large->size bytes. RILL_ENOTSUP: the lane has no arena. RILL_EBROKEN, RILL_ENOMEM. */
 int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignment, struct rill_large *large, unsigned char **block);
