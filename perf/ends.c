@@ -59,6 +59,14 @@ void rill_end_finish(struct run *run, void *end)
         check(run, "rill_sender_close", rill_sender_close(&mine->sender));
 }
 
+void rill_end_stream(struct run *run, struct rill_end *end)
+{
+    if (run->contestant->size <= SMALL_MOST)
+        stream_receive(run, end, RILL_SMALL_CALLS);
+    else
+        stream_receive(run, end, RILL_CALLS);
+}
+
 struct contestant *contestant_add(struct contestant *list, size_t *count, const char *bench, const char *variant,
                                   uint32_t transport, size_t size)
 {

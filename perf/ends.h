@@ -100,6 +100,9 @@ static inline void rill_end_drop_small(struct run *run, void *end)
     ((struct stream_calls){ \
         .put = rill_end_put, .finish = rill_end_finish, .take = rill_end_take_small, .drop = rill_end_drop_small})
 
+/* The receiving side of a stream, in the way that is best for the size. */
+void rill_end_stream(struct run *run, struct rill_end *end);
+
 /* ---------------------------------------------------------------- several messages a call */
 
 void rill_end_batch(struct run *run, struct rill_end *end);

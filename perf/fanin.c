@@ -19,10 +19,8 @@ static void fanin_work(struct run *run)
 {
     bool receiving = run->role == 0;
     struct rill_end end = ends_keep(run, receiving ? NO_END : run->role, receiving ? 0 : NO_END);
-    if (receiving && run->contestant->size <= SMALL_MOST)
-        stream_receive(run, &end, RILL_SMALL_CALLS);
-    else if (receiving)
-        stream_receive(run, &end, RILL_CALLS);
+    if (receiving)
+        rill_end_stream(run, &end);
     else
         stream_send(run, &end, RILL_CALLS);
 }

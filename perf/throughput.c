@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* How many messages, and how many bytes, go one way in a second? */
+/*
+ * How many messages, and how many bytes, go one way in a second?
+ *
+ * Messages of up to 256 bytes are received into memory of the receiver's own, as from a socket; larger ones are read where they lie.
+ */
 #include "perf/bare.h"
 #include "perf/bench.h"
 #include "perf/ends.h"
@@ -16,10 +20,8 @@ static void throughput_work(struct run *run)
 {
     bool receiving = run->role == 0;
     struct rill_end end = ends_keep(run, receiving ? NO_END : 1, receiving ? 0 : NO_END);
-    if (receiving && run->contestant->size <= SMALL_MOST)
-        stream_receive(run, &end, RILL_SMALL_CALLS);
-    else if (receiving)
-        stream_receive(run, &end, RILL_CALLS);
+    if (receiving)
+        rill_end_stream(run, &end);
     else
         stream_send(run, &end, RILL_CALLS);
 }

@@ -294,7 +294,8 @@ RILL_API int rill_recv_until(rill_receiver *receiver, int64_t deadline, rill_mes
 
 /* Receives the next message into the caller's own memory: its bytes are copied to `buffer`, its size is put into *size. If it is larger than
  * `capacity` the result is RILL_EMSGSIZE, *size says how large, and the message stays the next one in the queue.
- * Deadline and other errors as rill_recv_until. buffer may be NULL if capacity is 0. */
+ * Deadline and other errors as rill_recv_until. buffer may be NULL if capacity is 0. The fastest way to receive messages of up to 256 bytes, which are
+ * copied anyway. */
 RILL_API int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64_t deadline, size_t *size);
 
 /* Receives up to `capacity` messages (at least 1) into the array: waits as rill_recv_until for the first, and takes what is there
