@@ -105,14 +105,15 @@ static inline bool rill_ring_stay_poisoned(struct rill_ring_writer *writer)
 /* Commits the record whose payload was written there; it must fit. False: the ring was given up, the record does not exist. */
 static inline bool rill_ring_commit(struct rill_ring_writer *writer, unsigned kind, uint64_t size, uint64_t ticket)
 {
-    uint64_t length = RILL_HEADER_BYTES + (ticket ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size);
+    uint64_t length = RILL_HEADER_BYTES + (ticket ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size), position = writer->position;
     uint64_t word = RILL_HEADER(kind, size) | (ticket ? RILL_HEADER_STAMPED : 0); /* `kind` may have RILL_HEADER_HANDLES in it */
-    rill_ring_fetch_ahead(writer->block + writer->position, length);
-    atomic_store_explicit(rill_ring_header(writer->block, writer->position + length), RILL_HEADER_FREE, memory_order_relaxed); /* W1 */
-    uint64_t found = atomic_exchange_explicit(rill_ring_header(writer->block, writer->position), word, memory_order_seq_cst); /* W2 */
+    unsigned char *block = writer->block;
+    rill_ring_fetch_ahead(block + position, length);
+    atomic_store_explicit(rill_ring_header(block, position + length), RILL_HEADER_FREE, memory_order_relaxed); /* W1 */
+    uint64_t found = atomic_exchange_explicit(rill_ring_header(block, position), word, memory_order_seq_cst); /* W2 */
     if (found != RILL_HEADER_FREE)
         return rill_ring_stay_poisoned(writer);
-    writer->position += length;
+    writer->position = position + length;
     return true;
 }
 
