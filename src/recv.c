@@ -113,7 +113,7 @@ static bool spin(rill_receiver *receiver, int64_t deadline)
         return false;
     int64_t away = rill_spin_lingers(spin, receiver->messages, receiver->bytes);
     if (away)
-        rill_spin_linger(away);
+        rill_spin_linger(away, deadline);
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)
         end = deadline;

@@ -368,7 +368,7 @@ static bool spin(rill_set *set, int64_t deadline)
         return false;
     int64_t away = rill_spin_lingers(&set->spin, set->delivered, 0);
     if (away)
-        rill_spin_linger(away);
+        rill_spin_linger(away, deadline);
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)
         end = deadline;

@@ -111,9 +111,10 @@ static inline int64_t rill_spin_lingers(struct rill_spin *spin, uint64_t count, 
     return goes_on ? spin->linger : 0;
 }
 
-static inline void rill_spin_linger(int64_t time)
+static inline void rill_spin_linger(int64_t time, int64_t deadline)
 {
     int64_t end = rill_port_clock() + time;
+    end = end > deadline ? deadline : end;
     do
         rill_port_relax();
     while (rill_port_clock() < end);
