@@ -182,7 +182,9 @@ struct rill_channel_options {
                               and above four times the limit (and four messages of the size to be sent), a send that needs more gives RILL_ENOMEM. */
     int64_t send_timeout;  /* RILL_FULL_WAIT: how long a send waits for room, ns; 0: for ever */
     int64_t spin;          /* how long a call that has to wait stays awake first, ns: at most 1 s. 0: adapts by itself, up to some tens of
-                              microseconds where it has paid lately; -1: never (the one place where a negative number is allowed) */
+                              microseconds where it has paid lately; -1: never (the one place where a negative number is allowed).
+                              A receiver that stays awake and keeps up with a fast stream looks again only after 5 to 20 microseconds, as long as it
+                              then finds many messages: else both sides would fight over every one. */
     uint32_t max_lanes;    /* receiver: lanes (sending processes) accepted at one time; 0: 16384 */
     uint32_t max_objects;  /* receiver: the system's objects that the handles of one message may need (a descriptor or a region 1, a sender 2, a receiver 2
                               and about one for each of its senders); 0: no limit. More of them close the lane (RILL_EQUOTA); its own senders refuse
