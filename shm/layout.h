@@ -40,7 +40,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RILL_LAYOUT_VERSION 1u
+#define RILL_LAYOUT_VERSION 2u
 #define RILL_PAGE_BYTES ((uint64_t)4096) /* granule of the layout; a system with larger pages rounds up in port.h */
 #define RILL_LINE_BYTES 64
 #define RILL_RINGS_MAX 32 /* rings of a lane; the sender's threads beyond wait for one another */
@@ -194,10 +194,35 @@ static_assert(sizeof(struct rill_ring_control) == RILL_LINE_BYTES, "threads on d
 static_assert(sizeof(struct rill_lane_header) <= RILL_PAGE_BYTES, "the header is the lane's first page");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock inside an atomic would be private to one process");
 
-/* Differs wherever a field of the above would lie elsewhere or mean something else. */
-#define RILL_FINGERPRINT                                                                                                \
-    ((uint64_t)RILL_LAYOUT_VERSION << 56 ^ (uint64_t)sizeof(void *) << 48 ^ (uint64_t)sizeof(struct rill_page) << 32 ^  \
-     (uint64_t)offsetof(struct rill_page, ticket) << 20 ^ (uint64_t)offsetof(struct rill_lane_header, ring) << 8 ^      \
-     (uint64_t)sizeof(struct rill_ring_control) << 4 ^ (uint64_t)RILL_RINGS_MAX)
+/* Differs where a field of the above lies elsewhere; where one means something else RILL_LAYOUT_VERSION is counted up. (FNV-1a by words.) */
+#define RILL_FINGERPRINT rill_fingerprint()
+
+static inline uint64_t rill_fingerprint(void)
+{
+#define AT_PAGE(field) offsetof(struct rill_page, field)
+#define AT_LANE(field) offsetof(struct rill_lane_header, field)
+#define AT_RING(field) offsetof(struct rill_ring_control, field)
+#define AT_CARRIED(field) offsetof(struct rill_carried, field)
+    const uint64_t places[] = {
+        RILL_LAYOUT_VERSION, sizeof(void *), RILL_PAGE_BYTES, RILL_RINGS_MAX,
+        AT_PAGE(transport), AT_PAGE(fingerprint), AT_PAGE(id), AT_PAGE(limit), AT_PAGE(send_timeout), AT_PAGE(spin), AT_PAGE(max_lane_bytes),
+        AT_PAGE(max_message), AT_PAGE(on_full), AT_PAGE(max_lanes), AT_PAGE(max_objects), AT_PAGE(ticket), AT_PAGE(rings), AT_PAGE(rang),
+        AT_PAGE(closed), AT_PAGE(reader), AT_PAGE(objects_come), AT_PAGE(generation), AT_PAGE(spread), sizeof(struct rill_page),
+        AT_LANE(fingerprint), AT_LANE(id), AT_LANE(parked), AT_LANE(number), AT_LANE(refused), AT_LANE(consumed), AT_LANE(consumed_messages),
+        AT_LANE(unpacked), AT_LANE(unchained), AT_LANE(returned), AT_LANE(taken), AT_LANE(room_at), AT_LANE(rings), AT_LANE(closed),
+        AT_LANE(imports), AT_LANE(ring), sizeof(struct rill_lane_header),
+        AT_RING(first), AT_RING(sent_messages), AT_RING(sent_bytes), AT_RING(sent_weight), sizeof(struct rill_ring_control),
+        AT_CARRIED(state), AT_CARRIED(objects), AT_CARRIED(handles), AT_CARRIED(section), AT_CARRIED(number), AT_CARRIED(held),
+        sizeof(struct rill_carried), sizeof(struct rill_large), sizeof(struct rill_span),
+    };
+#undef AT_PAGE
+#undef AT_LANE
+#undef AT_RING
+#undef AT_CARRIED
+    uint64_t print = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        print = (print ^ places[i]) * UINT64_C(0x100000001b3);
+    return print;
+}
 
 #endif

@@ -196,6 +196,10 @@ int rill_receiver_take(rill_receiver *receiver, rill_message **message);
 /* What its source says of the next message; if the channel has become a shared one, the receiver goes over first. */
 int rill_receiver_next(rill_receiver *receiver);
 
+/* The call that asked has something else to say than what `next` said. A fault is told once, so the next call tells it; what else it may be is found
+ * again. */
+void rill_receiver_leave_untold(rill_receiver *receiver, int code);
+
 /* Lets go of a receiver: with `closing` the channel ends for its senders at once. */
 void rill_receiver_dispose(rill_receiver *receiver, bool closing);
 

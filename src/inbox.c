@@ -868,6 +868,7 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
 
 const struct rill_source rill_inbox_source = {
     .next = next_message,
+    .untold = rill_inbox_untold_fault,
     .size = size_of_next,
     .take = take,
     .take_into = take_into,

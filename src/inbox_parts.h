@@ -42,6 +42,8 @@ static inline bool rill_inring_stirs(const struct rill_inring *ring)
 
 /* A fault that was not told yet, or RILL_OK. */
 int rill_inbox_next_fault(struct rill_inbox *inbox);
+/* For struct rill_source. */
+void rill_inbox_untold_fault(void *state, int code);
 /* Is it one for which a lane is closed? */
 bool rill_inbox_is_fault(int code);
 /* Gives a block back to the lane's owner. */

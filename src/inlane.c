@@ -34,6 +34,12 @@ int rill_inbox_next_fault(struct rill_inbox *inbox)
     return RILL_OK;
 }
 
+void rill_inbox_untold_fault(void *state, int code)
+{
+    struct rill_inbox *inbox = state;
+    inbox->faults[fault_index(code)]++;
+}
+
 bool rill_inbox_is_fault(int code)
 {
     return code == RILL_EPEER || code == RILL_EVERSION || code == RILL_EQUOTA;

@@ -133,6 +133,12 @@ static bool spin(rill_receiver *receiver, int64_t deadline)
     return false;
 }
 
+void rill_receiver_leave_untold(rill_receiver *receiver, int code)
+{
+    if (receiver->source->untold && (code == RILL_EPEER || code == RILL_EVERSION || code == RILL_EQUOTA))
+        receiver->source->untold(receiver->state, code);
+}
+
 int rill_receiver_next(rill_receiver *receiver)
 {
     int code = receiver->source->next(receiver->state);
@@ -147,7 +153,9 @@ int rill_receiver_next(rill_receiver *receiver)
 /* A shortage met what came last; what came before it may be there, and to receive that may end the shortage. */
 static int next_or(rill_receiver *receiver, int code)
 {
-    return rill_receiver_next(receiver) == RILL_OK ? RILL_OK : code;
+    int next = rill_receiver_next(receiver);
+    rill_receiver_leave_untold(receiver, next);
+    return next == RILL_OK ? RILL_OK : code;
 }
 
 /* An empty queue, and no time to wait: the system may know more. */
@@ -369,7 +377,10 @@ static bool take_at_hand(rill_receiver *receiver, rill_message **message)
     int code = rill_receiver_next(receiver);
     if (code == RILL_EEMPTY && receiver->transport == RILL_SOCKET)
         code = ask_once(receiver);
-    return code == RILL_OK && take_one(receiver, message) == RILL_OK;
+    if (code == RILL_OK)
+        code = take_one(receiver, message);
+    rill_receiver_leave_untold(receiver, code);
+    return code == RILL_OK;
 }
 
 int rill_recv_many(rill_receiver *receiver, int64_t deadline, rill_message **messages, size_t capacity, size_t *count)

@@ -471,7 +471,9 @@ int rill_set_enter(rill_set *set, rill_receiver *receiver, void *user, struct ri
     set->next_id++;
     list(set, made);
     activate(set, made);
-    if (receiver->source->next(receiver->state) != RILL_EEMPTY || !retire(set, made))
+    code = receiver->source->next(receiver->state);
+    rill_receiver_leave_untold(receiver, code);
+    if (code != RILL_EEMPTY || !retire(set, made))
         rill_set_nudge(set);
     *entry = made;
     return RILL_OK;

@@ -702,6 +702,13 @@ static int receive_packet(struct rill_stream *stream, rill_object event, int64_t
     return deal_with_packet(stream);
 }
 
+static void untold_fault(void *state, int code)
+{
+    struct rill_stream *stream = state;
+    (void)code; /* there is only RILL_EPEER */
+    stream->faults++;
+}
+
 /* Has `next` anything to say? */
 static bool has_next(const struct rill_stream *stream)
 {
@@ -1085,6 +1092,7 @@ static int unpack(void *target, const unsigned char *bytes, uint64_t size, rill_
 
 const struct rill_source rill_stream_source = {
     .next = next_message,
+    .untold = untold_fault,
     .size = size_of_next,
     .take = take,
     .take_into = take_into,

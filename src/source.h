@@ -18,6 +18,9 @@ struct rill_source {
      * RILL_EDISCONNECTED: none will come. RILL_EPEER, RILL_EVERSION, RILL_EQUOTA: told once for a lane that was closed. Other errors: try again. */
     int (*next)(void *state);
 
+    /* What `next` said was not told: it says so again. `code` is one of the three that are told once. NULL: it never says them. */
+    void (*untold)(void *state, int code);
+
     /* The size of the message found. */
     uint64_t (*size)(const void *state);
 

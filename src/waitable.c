@@ -82,8 +82,13 @@ static void quiet(rill_object poller)
 
 static int arm_receiver(rill_receiver *receiver)
 {
-    if (atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst) || rill_receiver_next(receiver) != RILL_EEMPTY)
+    if (atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst))
         return RILL_EREADY;
+    int code = rill_receiver_next(receiver);
+    if (code != RILL_EEMPTY) {
+        rill_receiver_leave_untold(receiver, code);
+        return RILL_EREADY;
+    }
     if (receiver->bell) { /* before it is armed: what rings behind this is not taken away */
         rill_port_event_clear(receiver->bell->event);
         quiet(receiver->bell->poller);

@@ -724,6 +724,29 @@ static void tickets_have_to_rise_also_in_a_row_of_them(void *argument)
     close_scene(&scene);
 }
 
+static void what_came_before_a_fault_is_received_together_and_then_it_is_told(void *argument)
+{
+    (void)argument;
+    static const uint64_t tickets[] = {5, 6, 9, 9};
+    struct scene scene = open_scene(NULL);
+    struct forged forged = forge(scene.tx);
+    rill_message *messages[8];
+    size_t count = 0;
+    atomic_store(&scene.tx->endpoint->core->page->ticket, 1000);
+    announce_lane(scene.tx, &forged);
+    forge_tickets(&forged, tickets, COUNT_OF(tickets));
+    require_ok(rill_recv_many(scene.rx, RILL_NOW, messages, COUNT_OF(messages), &count));
+    require_equal(3, count);
+    for (size_t i = 0; i < count; i++)
+        require_ok(rill_message_close(&messages[i]));
+    require_code(RILL_EREADY, rill_receiver_arm(scene.rx));
+    require_code(RILL_EPEER, rill_recv_many(scene.rx, RILL_NOW, messages, COUNT_OF(messages), &count));
+    require_code(RILL_EEMPTY, rill_recv_many(scene.rx, RILL_NOW, messages, COUNT_OF(messages), &count));
+    require_unharmed(&scene);
+    rill_segment_close(&forged.segment);
+    close_scene(&scene);
+}
+
 /* Both were seen empty at 100, so all lower tickets count as that, and only what they say decides. */
 static void rings_that_are_level_take_turns_by_their_tickets(void *argument)
 {
@@ -1258,6 +1281,8 @@ int main(void)
         {"a full ring without tickets holds nobody back for ever", a_ring_that_never_runs_empty_holds_nobody_back_for_ever, &without_tickets, 0},
         {"a full ring of low tickets holds nobody back for ever", a_ring_that_never_runs_empty_holds_nobody_back_for_ever, &with_low_tickets, 0},
         {"tickets have to rise, also in a row of them", tickets_have_to_rise_also_in_a_row_of_them, NULL, 0},
+        {"what came before a fault is received together, and the next call tells it", what_came_before_a_fault_is_received_together_and_then_it_is_told,
+         NULL, 0},
         {"rings that are level take turns by their tickets", rings_that_are_level_take_turns_by_their_tickets, NULL, 0},
         {"the ticket counter may be set to anything", the_ticket_counter_may_be_set_to_anything, NULL, 0},
         {"the counts of rings and wakeups may be set to anything", the_counts_of_rings_and_wakeups_may_be_set_to_anything, NULL, 0},
