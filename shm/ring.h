@@ -83,16 +83,16 @@ static inline unsigned char *rill_ring_payload(struct rill_ring_writer *writer, 
 }
 
 /* The exchange of a commit waits until every line that the record touches is this processor's own, and they were last read by the other side. So
- * as many lines as a record takes are asked for a little ahead of it. Past the end of the block that does nothing. */
+ * the lines that begin as far ahead as this record is long are asked for, each once. Past the end of the block that does nothing. */
 #ifndef RILL_RING_AHEAD
 #define RILL_RING_AHEAD 1024
 #endif
 
 static inline void rill_ring_fetch_ahead(const unsigned char *record, uint64_t length)
 {
-    const unsigned char *place = (const unsigned char *)((uintptr_t)(record + RILL_RING_AHEAD) & ~(uintptr_t)(RILL_LINE_BYTES - 1));
-    for (const unsigned char *end = record + RILL_RING_AHEAD + length; place < end; place += RILL_LINE_BYTES)
-        rill_fetch_to_write(place);
+    uintptr_t ahead = (uintptr_t)record + RILL_RING_AHEAD, end = ahead + length;
+    for (uintptr_t line = (ahead + RILL_LINE_BYTES - 1) & ~(uintptr_t)(RILL_LINE_BYTES - 1); line < end; line += RILL_LINE_BYTES)
+        rill_fetch_to_write((const void *)line);
 }
 
 /* The exchange has taken the reader's mark away: put it back, so that nobody finds a record here which nobody will read. */
