@@ -83,7 +83,8 @@ static inline unsigned char *rill_ring_payload(struct rill_ring_writer *writer, 
 }
 
 /* The exchange of a commit waits until every line that the record touches is this processor's own, and they were last read by the other side. So
- * the lines that begin as far ahead as this record is long are asked for, each once. Past the end of the block that does nothing. */
+ * the lines that begin as far ahead as this record is long are asked for, each once; or, where records are shorter than lines, some of them again, which is
+ * cheaper than to find out. Past the end of the block that does nothing. */
 #ifndef RILL_RING_AHEAD
 #define RILL_RING_AHEAD 1024
 #endif
@@ -91,6 +92,10 @@ static inline unsigned char *rill_ring_payload(struct rill_ring_writer *writer, 
 static inline void rill_ring_fetch_ahead(const unsigned char *record, uint64_t length)
 {
     uintptr_t ahead = (uintptr_t)record + RILL_RING_AHEAD, end = ahead + length;
+    if (length <= RILL_LINE_BYTES) {
+        rill_fetch_to_write((const void *)ahead);
+        return;
+    }
     for (uintptr_t line = (ahead + RILL_LINE_BYTES - 1) & ~(uintptr_t)(RILL_LINE_BYTES - 1); line < end; line += RILL_LINE_BYTES)
         rill_fetch_to_write((const void *)line);
 }

@@ -223,7 +223,7 @@ int rill_sender_make(struct rill_core *core, rill_object socket, rill_sender **s
         return code;
     }
     uint64_t most = core->terms.max_message;
-    endpoint->small_most = most && most < RILL_INLINE_MAX ? most : RILL_INLINE_MAX;
+    atomic_store_explicit(&endpoint->small_end, (most && most < RILL_INLINE_MAX ? most : RILL_INLINE_MAX) + 1, memory_order_relaxed);
     endpoint->core = core;
     endpoint->socket = socket;
     return RILL_OK;

@@ -85,7 +85,7 @@ struct rill_endpoint {
     struct rill_room *room;           /* for the descriptor that tells of room, or NULL (waitable.h); under lock until it is made */
     struct rill_spin spin;            /* for room: used by the thread that holds spin_turn, the others do not spin */
     _Atomic uint32_t spin_turn;
-    uint64_t small_most;              /* messages up to this size can take the short way in send.c */
+    _Atomic uint64_t small_end;       /* messages below this size can take the short way in send.c; 0 when the receiver was found gone */
     uint64_t stream;                  /* socket mode: this process's name in pieces, 0 until used */
     _Atomic uint32_t announced;       /* socket mode: the receiver will know that packets of this endpoint carry objects */
     _Atomic uint64_t messages, bytes; /* socket mode */

@@ -8,10 +8,10 @@
 
 #define RILL_COPY_FEW ((size_t)256) /* beyond, a call is faster */
 
-/* Copies steps of 32 bytes while there are some, and moves both pointers on; gives what is left. */
-static inline size_t rill_copy_steps(unsigned char **to, const unsigned char **from, size_t size)
+/* Copies steps of 32 bytes while more than `rest` are left, and moves both pointers on; gives what is left. */
+static inline size_t rill_copy_steps(unsigned char **to, const unsigned char **from, size_t size, size_t rest)
 {
-    for (; size >= 32; size -= 32) {
+    for (; size > rest; size -= 32) {
         memcpy(*to, *from, 32);
         *to += 32;
         *from += 32;
@@ -23,7 +23,7 @@ static inline size_t rill_copy_steps(unsigned char **to, const unsigned char **f
 /* `size` is a multiple of 8. */
 static inline void rill_copy_words(unsigned char *to, const unsigned char *from, size_t size)
 {
-    size = rill_copy_steps(&to, &from, size);
+    size = rill_copy_steps(&to, &from, size, 31);
     if (size & 16) {
         memcpy(to, from, 16);
         to += 16;
@@ -33,12 +33,13 @@ static inline void rill_copy_words(unsigned char *to, const unsigned char *from,
         memcpy(to, from, 8);
 }
 
-/* What is left over of the steps is copied in two parts that overlap. */
+/* The end is copied in parts that overlap what comes before. */
 static inline void rill_copy_bytes(unsigned char *to, const unsigned char *from, size_t size)
 {
-    size = rill_copy_steps(&to, &from, size);
-    if (size >= 16) {
-        memcpy(to, from, 16);
+    if (size > 16) {
+        size = rill_copy_steps(&to, &from, size, 32);
+        if (size > 16)
+            memcpy(to, from, 16);
         memcpy(to + size - 16, from + size - 16, 16);
     } else if (size >= 8) {
         memcpy(to, from, 8);

@@ -883,6 +883,7 @@ int rill_lane_create(struct rill_page *page, uint64_t limit, rill_object socket,
     made->carrier.chain = RILL_NO_OBJECT;
     made->segment.memory = RILL_NO_OBJECT;
     made->limit = limit;
+    made->most = limit ? limit : UINT64_MAX;
     made->keep_bytes = bytes_to_keep(limit);
     atomic_init(&made->references, 1);
     int code = prepare_locks(made);

@@ -46,6 +46,7 @@ struct rill_lane {
     struct rill_lane_header *header;
     struct rill_page *page; /* the channel's */
     uint64_t limit;         /* the queue's, 0: none */
+    uint64_t most;          /* the same, UINT64_MAX: none */
     _Atomic uint32_t ring_count;
     _Atomic uint32_t rung; /* the armed number last rung for */
     struct rill_lane_ring rings[RILL_RINGS_MAX];
@@ -122,7 +123,7 @@ static inline bool rill_lane_try_ring(struct rill_lane_ring *ring)
 {
     if (atomic_load_explicit(&ring->held, memory_order_relaxed) != 0)
         return false;
-    if (rill_port_single_threaded()) {
+    if (__builtin_expect(rill_port_single_threaded(), 1)) {
         atomic_store_explicit(&ring->held, 1, memory_order_relaxed);
         return true;
     }
@@ -146,20 +147,28 @@ static inline void rill_lane_raise(_Atomic uint64_t *count, uint64_t by)
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-/* Notes what the holder has committed. The counts in shared memory are for statistics, the private one for the limit. */
+/* Notes what the holder has committed; `sent` is all that the ring has sent with it. The counts in shared memory are for statistics, the private one for
+ * the limit. */
+static inline void rill_lane_note_sent(struct rill_lane_ring *ring, uint64_t size, uint64_t sent)
+{
+    struct rill_ring_control *control = ring->control;
+    atomic_store_explicit(&ring->sent, sent, memory_order_relaxed);
+    atomic_store_explicit(&control->sent_weight, sent, memory_order_relaxed);
+    rill_lane_raise(&control->sent_messages, 1);
+    rill_lane_raise(&control->sent_bytes, size);
+}
+
 static inline void rill_lane_count_sent(struct rill_lane_ring *ring, uint64_t size, uint64_t weight)
 {
-    rill_lane_raise(&ring->sent, weight);
-    rill_lane_raise(&ring->control->sent_weight, weight);
-    rill_lane_raise(&ring->control->sent_messages, 1);
-    rill_lane_raise(&ring->control->sent_bytes, size);
+    rill_lane_note_sent(ring, size, atomic_load_explicit(&ring->sent, memory_order_relaxed) + weight);
 }
 
 /* The same for a record that turned out to be none. */
 static inline void rill_lane_count_skipped(struct rill_lane_ring *ring, uint64_t weight)
 {
-    rill_lane_raise(&ring->sent, weight);
-    rill_lane_raise(&ring->control->sent_weight, weight);
+    uint64_t sent = atomic_load_explicit(&ring->sent, memory_order_relaxed) + weight;
+    atomic_store_explicit(&ring->sent, sent, memory_order_relaxed);
+    atomic_store_explicit(&ring->control->sent_weight, sent, memory_order_relaxed);
 }
 
 /* Puts one message of `size` bytes, in `count` parts, into a held ring, with the handles of a parcel or without (NULL). RILL_LANE_REVOKED, RILL_ENOMEM,

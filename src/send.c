@@ -15,6 +15,9 @@
 #include "send.h"
 #include "stream.h"
 
+#define USUALLY(condition) __builtin_expect(condition, 1)
+#define RARELY(condition) __builtin_expect(condition, 0)
+
 #define RETIRED_MOST 64u /* lanes given up by the receiver, which keep their descriptor: no honest one has reason to do it so often */
 
 /* ---- the lane of this process ---- */
@@ -99,18 +102,17 @@ static bool has_room(const struct rill_lane *lane, uint64_t limit, uint64_t weig
     return fits_limit(rill_lane_queued(lane), limit, weight);
 }
 
-/* As has_room for a lane of one ring. The receiver's count is read again only when the old one does not suffice. */
-static inline bool has_room_in_ring(struct rill_lane *lane, const struct rill_lane_ring *ring, uint64_t limit, uint64_t weight)
+/* As has_room for a lane of one ring, which with this record will have sent so much. The receiver's count is read again only when the old one does not
+ * suffice. */
+static inline bool has_room_in_ring(struct rill_lane *lane, uint64_t sent, uint64_t weight)
 {
-    uint64_t sent = atomic_load_explicit(&ring->sent, memory_order_relaxed);
-    uint64_t queued = sent - atomic_load_explicit(&lane->consumed_seen, memory_order_relaxed);
-    if (weight <= limit && queued <= limit - weight)
+    if (USUALLY(sent - atomic_load_explicit(&lane->consumed_seen, memory_order_relaxed) <= lane->most))
         return true;
     uint64_t consumed = atomic_load_explicit(&lane->header->consumed, memory_order_acquire);
-    if (consumed > sent)
+    if (consumed > sent - weight)
         return false; /* a receiver that lies; the general path copes */
     atomic_store_explicit(&lane->consumed_seen, consumed, memory_order_relaxed);
-    return fits_limit(sent - consumed, limit, weight);
+    return fits_limit(sent - weight - consumed, lane->most, weight);
 }
 
 static bool spin_for_room(struct rill_endpoint *endpoint, const struct rill_lane *lane, uint64_t weight, int64_t deadline)
@@ -168,8 +170,10 @@ static inline bool is_closed(const struct rill_endpoint *endpoint)
 
 static int remember(struct rill_endpoint *endpoint, int code)
 {
-    if (code == RILL_EBROKEN)
+    if (code == RILL_EBROKEN) {
         atomic_store_explicit(&endpoint->broken, 1, memory_order_relaxed);
+        atomic_store_explicit(&endpoint->small_end, 0, memory_order_relaxed);
+    }
     return code;
 }
 
@@ -457,36 +461,19 @@ static __attribute__((noinline)) int send_elsewhere(rill_sender *sender, struct 
     return send_one(sender, data, size);
 }
 
-static __attribute__((noinline)) int wake_for_small(struct rill_endpoint *endpoint, struct rill_lane *lane)
+static __attribute__((noinline)) int wake_for_small(rill_sender *sender, struct rill_lane *lane)
 {
-    return remember(endpoint, wake(endpoint, lane));
+    return remember(sender->endpoint, wake(sender->endpoint, lane));
 }
 
-/* The endpoint of a sender that sends through shared memory, used by this process before; or NULL. */
-static inline struct rill_endpoint *settled_endpoint(const rill_sender *sender)
+/* A small message into the block at hand of the lane's only ring, which is held: it does in one piece what put, try_put, rill_lane_hold and rill_lane_put
+ * do, with the same order of steps, and commits nothing unless all of it is simple; all else is left to the general path. */
+static inline __attribute__((always_inline)) int send_in_ring(rill_sender *sender, struct rill_lane *lane, struct rill_lane_ring *ring,
+                                                              const void *data, size_t size, bool stamped)
 {
-    struct rill_endpoint *endpoint = rill_endpoint_of(sender);
-    bool settled = endpoint && rill_endpoint_transport(endpoint) == RILL_SHM &&
-                   atomic_load_explicit(&endpoint->generation, memory_order_acquire) == atomic_load_explicit(&rill_generation, memory_order_relaxed);
-    return settled ? endpoint : NULL;
-}
-
-/* A small message into the block at hand of the lane's only ring: what nearly every send is. It does in one piece what put, try_put, rill_lane_hold and
- * rill_lane_put do, with the same order of steps, and commits nothing unless all of it is simple; all else is left to the general path. Until
- * then it calls nothing, so that it has no registers to save. */
-static inline int send_at_once(rill_sender *sender, const void *data, size_t size)
-{
-    struct rill_endpoint *endpoint = settled_endpoint(sender);
-    struct rill_lane *lane = endpoint && data && size <= endpoint->small_most ? atomic_load_explicit(&endpoint->lane, memory_order_acquire) : NULL;
-    if (!lane || is_closed(endpoint))
-        return send_one(sender, data, size);
-    struct rill_lane_ring *ring = rill_lane_try_only_ring(lane);
-    if (!ring)
-        return send_one(sender, data, size);
-    bool stamped = rill_order_needed(lane->page);
     uint64_t length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(size);
-    uint64_t limit = lane->limit;
-    if (!rill_ring_fits(&ring->writer, length) || (limit && !has_room_in_ring(lane, ring, limit, length))) {
+    uint64_t sent = atomic_load_explicit(&ring->sent, memory_order_relaxed) + length;
+    if (RARELY(!rill_ring_fits(&ring->writer, length)) || RARELY(!has_room_in_ring(lane, sent, length))) {
         rill_lane_drop(ring);
         return send_one(sender, data, size);
     }
@@ -495,13 +482,37 @@ static inline int send_at_once(rill_sender *sender, const void *data, size_t siz
         rill_copy_bytes(rill_ring_payload(&ring->writer, ticket), data, size);
     else
         memcpy(rill_ring_payload(&ring->writer, ticket), data, size);
-    bool committed = rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket);
-    if (committed)
-        rill_lane_count_sent(ring, size, length);
-    rill_lane_drop(ring);
-    if (__builtin_expect(!committed, 0))
+    if (RARELY(!rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket))) {
+        rill_lane_drop(ring);
         return send_elsewhere(sender, lane, data, size);
-    return __builtin_expect(rill_wake_due(lane->header, &lane->rung) != 0, 0) ? wake_for_small(endpoint, lane) : RILL_OK;
+    }
+    rill_lane_note_sent(ring, size, sent);
+    rill_lane_drop(ring);
+    return RARELY(rill_wake_due(lane->header, &lane->rung) != 0) ? wake_for_small(sender, lane) : RILL_OK;
+}
+
+static __attribute__((noinline)) int send_stamped(rill_sender *sender, struct rill_lane *lane, const void *data, size_t size)
+{
+    return send_in_ring(sender, lane, &lane->rings[0], data, size, true);
+}
+
+/* What nearly every send is. Until it has committed it calls nothing, so that it has hardly a register to save; and what it needs to know is in few places:
+ * a lane is there only in shared memory, and `small_end` is 0 once the receiver was found gone. */
+static inline __attribute__((always_inline)) int send_at_once(rill_sender *sender, const void *data, size_t size)
+{
+    if (!data || !sender || sender->magic != RILL_SENDER_MAGIC)
+        return send_one(sender, data, size);
+    struct rill_endpoint *endpoint = sender->endpoint;
+    if (atomic_load_explicit(&endpoint->generation, memory_order_acquire) != atomic_load_explicit(&rill_generation, memory_order_relaxed) ||
+        size >= atomic_load_explicit(&endpoint->small_end, memory_order_relaxed))
+        return send_one(sender, data, size);
+    struct rill_lane *lane = atomic_load_explicit(&endpoint->lane, memory_order_acquire);
+    if (!lane || atomic_load_explicit(&lane->page->closed, memory_order_acquire))
+        return send_one(sender, data, size);
+    struct rill_lane_ring *ring = rill_lane_try_only_ring(lane);
+    if (!ring)
+        return send_one(sender, data, size);
+    return RARELY(rill_order_needed(lane->page)) ? send_stamped(sender, lane, data, size) : send_in_ring(sender, lane, ring, data, size, false);
 }
 
 static __attribute__((noinline)) int send_longer(rill_sender *sender, const void *data, size_t size)

@@ -94,7 +94,7 @@ static void take_over_sender(struct rill_queue *queue, rill_sender *made)
 {
     struct rill_endpoint *endpoint = queue->sender, *from = made->endpoint;
     lend_objects(endpoint, from);
-    endpoint->small_most = from->small_most;
+    atomic_store_explicit(&endpoint->small_end, atomic_load_explicit(&from->small_end, memory_order_relaxed), memory_order_relaxed);
     uint64_t queued_bytes = queue->weight - queue->count * rill_queue_weight(0);
     atomic_store_explicit(&endpoint->messages, queue->sent - queue->count, memory_order_relaxed);
     atomic_store_explicit(&endpoint->bytes, queue->sent_bytes - queued_bytes, memory_order_relaxed);
