@@ -19,7 +19,7 @@ enum rill_block_kind {
 struct rill_block {
     uint64_t offset; /* never 0: that is the lane's header */
     uint64_t size;
-    int64_t entered; /* rings: when it was entered last, ns */
+    int64_t entered; /* when it was lent last: rings, ns; large ones, in bytes lent until then (lane.c) */
     enum rill_block_kind kind;
 };
 

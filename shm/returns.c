@@ -6,7 +6,8 @@
 
 #define PUNCH_MIN ((uint64_t)16 << 10) /* below this a system call costs more than the pages are worth */
 #define ACTIVE_ENOUGH 2
-#define QUIET_MOST 8 /* pushes between two looks of an owner that goes on: blocks of its ring, and what was closed together */
+#define QUIET_MOST 8 /* pushes between two looks of an owner that goes on: blocks of its ring, and what was closed together; */
+#define QUIET_BYTES ((uint64_t)4 << 20) /* and bytes: large blocks are taken back when they have gone round */
 
 bool rill_return_wants_punch(struct rill_returner *returner, const struct rill_lane_header *header, uint64_t size)
 {
@@ -15,9 +16,10 @@ bool rill_return_wants_punch(struct rill_returner *returner, const struct rill_l
         returner->taken = taken;
         returner->idle = 0;
         returner->quiet = 0;
+        returner->quiet_bytes = 0;
         if (returner->active < ACTIVE_ENOUGH)
             returner->active++;
-    } else if (++returner->quiet > QUIET_MOST) {
+    } else if (++returner->quiet > QUIET_MOST && (returner->quiet_bytes += size) > QUIET_BYTES) {
         returner->active = 0;
     }
     bool reused = returner->active == ACTIVE_ENOUGH;

@@ -19,8 +19,9 @@
 #define BUSY_BLOCK ((uint64_t)256 << 10) /* a busy ring grows in blocks of up to this, */
 #define LARGE_BLOCK ((uint64_t)1 << 20)  /* or up to this, where it takes that to hold several messages, or in a burst */
 #define BUSY_BYTES ((uint64_t)4 << 20)   /* what a busy ring grows to by itself: more than the caches between two cores, less than their share of the last one */
+#define ROTATE_BYTES ((uint64_t)3 << 20) /* large blocks are lent by turns, so that this much lies between two uses of one */
 #define WAKE_TRIES 16u                   /* the system may be short of memory for a moment */
-#define LARGE_MIN RILL_REST_MIN          /* an allocation of this size that comes back is reused as it is, without asking the arena */
+#define LARGE_MIN ((uint64_t)32 << 10)   /* an allocation of this size that comes back is reused as it is, without asking the arena */
 #define HELD_MOST ((uint64_t)1 << 30)     /* what a receiver may have in hand beyond four times the queue's limit, or four more messages like this */
 #define KEEP_MIN ((uint64_t)5 << 20)     /* what is kept when it comes back; what is more was a burst */
 #define KEEP_MAX ((uint64_t)64 << 20)
@@ -107,11 +108,12 @@ static void spare_reverse(struct rill_lane *lane, size_t first)
 
 static void reclaim(struct rill_lane *lane, const struct rill_block *block, bool punched)
 {
-    if (block->kind == RILL_BLOCK_RING)
+    if (block->kind == RILL_BLOCK_RING) {
         spare_add(lane, block, punched);
-    else if (!punched && block->size >= LARGE_MIN && lane->large_count < RILL_LARGE_MOST)
+    } else if (!punched && block->size >= LARGE_MIN && lane->large_count < RILL_LARGE_MOST) {
         lane->large[lane->large_count++] = *block;
-    else {
+        lane->large_bytes += block->size;
+    } else {
         rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), punched);
         lane->arena_free += punched ? 0 : block->size;
     }
@@ -135,44 +137,75 @@ static void purge(struct rill_lane *lane)
     lane->arena_free = 0;
 }
 
-/* What came back and is not used at once goes on resting on the return stack, and not here: so the receiver can give its pages to the system if nothing
- * is ever sent again (trim in inbox.c). */
+static struct rill_block large_remove(struct rill_lane *lane, size_t index)
+{
+    struct rill_block block = lane->large[index];
+    lane->large_count--;
+    lane->large_bytes -= block.size;
+    if (index < lane->large_count)
+        memmove(&lane->large[index], &lane->large[index + 1], (lane->large_count - index) * sizeof *lane->large);
+    return block;
+}
+
+/* As spare_reverse. */
+static void large_reverse(struct rill_lane *lane, size_t first)
+{
+    for (size_t last = lane->large_count; first + 1 < last; first++, last--) {
+        struct rill_block block = lane->large[first];
+        lane->large[first] = lane->large[last - 1];
+        lane->large[last - 1] = block;
+    }
+}
+
+static void large_free(struct rill_lane *lane, size_t index)
+{
+    struct rill_block block = large_remove(lane, index);
+    rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block.offset, 1), false);
+    lane->arena_free += block.size;
+}
+
+/* What came back and is more than goes round goes on resting on the return stack, and not here: so the receiver can give its pages to the system if
+ * nothing is ever sent again (trim in inbox.c). */
 static void rest_large(struct rill_lane *lane)
 {
-    while (lane->large_count) {
-        struct rill_block *block = &lane->large[--lane->large_count];
-        if (rill_blocks_reserve(&lane->blocks) != RILL_OK) {
-            rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), false);
-            lane->arena_free += block->size;
+    while (lane->large_bytes > ROTATE_BYTES) {
+        if (lane->large[lane->large_count - 1].size < RILL_REST_MIN || rill_blocks_reserve(&lane->blocks) != RILL_OK) {
+            large_free(lane, lane->large_count - 1);
             continue;
         }
-        rill_blocks_add(&lane->blocks, *block);
-        rill_return_rest(lane->header, block->offset, rill_segment_at(&lane->segment, block->offset, RILL_RETURN_BYTES_MIN));
+        struct rill_block block = large_remove(lane, lane->large_count - 1);
+        rill_blocks_add(&lane->blocks, block);
+        rill_return_rest(lane->header, block.offset, rill_segment_at(&lane->segment, block.offset, RILL_RETURN_BYTES_MIN));
     }
 }
 
-/* None of them fits: the arena may make something of them together. */
-static void free_large_blocks(struct rill_lane *lane)
+/* None of them fits: the arena may make something of them together. But those that are only too young stay, and this makes one more of their kind. */
+static void free_large_blocks(struct rill_lane *lane, uint64_t capacity)
 {
-    while (lane->large_count) {
-        struct rill_block *block = &lane->large[--lane->large_count];
-        rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), false);
-        lane->arena_free += block->size;
-    }
+    for (size_t i = lane->large_count; i-- > 0;)
+        if (lane->large[i].size != capacity)
+            large_free(lane, i);
 }
 
-/* One of exactly this capacity, the one that came back last if there are several: it is in the cache. */
+/* A block that was lent a moment ago lies in the other processor's own cache, and each of its lines would have to be fetched from there, or at least taken
+ * away: to fill it takes two to four times as long as one that has been left alone while some MiB went by. */
+static bool old_enough(const struct rill_lane *lane, const struct rill_block *block)
+{
+    return lane->large_lent - (uint64_t)block->entered >= ROTATE_BYTES || lane->large_count > RILL_LARGE_MOST / 2;
+}
+
+/* One of exactly this capacity, the one that was lent first if there are several. */
 static bool reuse_large(struct rill_lane *lane, uint64_t alignment, uint64_t capacity, struct rill_large *large, unsigned char **place)
 {
     for (size_t i = 0; i < lane->large_count; i++) {
-        struct rill_block found = lane->large[i];
-        unsigned char *address = rill_segment_at(&lane->segment, found.offset, found.size);
-        if (found.size != capacity || (uintptr_t)address % alignment)
+        const struct rill_block *found = &lane->large[i];
+        unsigned char *address = rill_segment_at(&lane->segment, found->offset, found->size);
+        if (found->size != capacity || (uintptr_t)address % alignment || !old_enough(lane, found))
             continue;
-        lane->large[i] = lane->large[--lane->large_count];
-        large->offset = found.offset;
+        large->offset = found->offset;
         large->capacity = capacity;
         *place = address;
+        (void)large_remove(lane, i);
         return true;
     }
     return false;
@@ -182,7 +215,7 @@ static bool reuse_large(struct rill_lane *lane, uint64_t alignment, uint64_t cap
 static void collect_returned(struct rill_lane *lane)
 {
     uint64_t offset = rill_return_take(lane->header);
-    size_t spare_before = lane->spare_count;
+    size_t spare_before = lane->spare_count, large_before = lane->large_count;
     bool any_punched = false;
     struct rill_block block;
     while (rill_blocks_remove(&lane->blocks, offset, &block)) {
@@ -199,6 +232,7 @@ static void collect_returned(struct rill_lane *lane)
         offset = words[0];
     }
     spare_reverse(lane, spare_before);
+    large_reverse(lane, large_before);
     if (lane->arena && any_punched)
         purge(lane);
 }
@@ -438,7 +472,7 @@ static void free_large(struct rill_lane *lane, uint64_t offset)
 
 static int allocate_in_arena(struct rill_lane *lane, uint64_t alignment, struct rill_large *large, unsigned char **block)
 {
-    free_large_blocks(lane);
+    free_large_blocks(lane, large->capacity);
     large->capacity = large->size;
     int code = rill_arena_alloc_aligned(lane->arena, alignment, &large->capacity, &large->offset, block);
     if (code != RILL_OK)
@@ -459,11 +493,16 @@ static int allocate(struct rill_lane *lane, uint64_t alignment, struct rill_larg
     uint64_t capacity = rill_arena_capacity(alignment, large->size);
     if (!capacity)
         return RILL_ENOMEM;
+    if (reuse_large(lane, alignment, capacity, large, block)) {
+        atomic_store_explicit(&lane->last_node, NULL, memory_order_relaxed); /* the stack is left alone for a while */
+        return RILL_OK;
+    }
     collect_returned(lane);
-    if (!reuse_large(lane, alignment, capacity, large, block))
-        return allocate_in_arena(lane, alignment, large, block);
+    bool reused = reuse_large(lane, alignment, capacity, large, block);
+    large->capacity = capacity;
+    int code = reused ? RILL_OK : allocate_in_arena(lane, alignment, large, block);
     rest_large(lane);
-    return RILL_OK;
+    return code;
 }
 
 static void free_loan(struct rill_lane *lane, const struct rill_large *large, unsigned char *block)
@@ -499,7 +538,7 @@ void rill_lane_unloan(struct rill_lane *lane, const struct rill_large *large, un
 
 void rill_lane_shrink_loan(struct rill_lane *lane, struct rill_large *large, unsigned char *block)
 {
-    if (large->capacity < LARGE_MIN || large->size > large->capacity / 2)
+    if (large->capacity < RILL_REST_MIN || large->size > large->capacity / 2)
         return; /* it would cost more than it gives */
     (void)pthread_mutex_lock(&lane->lock);
     uint64_t smaller = rill_arena_shrink(lane->arena, block, large->size ? large->size : 1);
@@ -513,8 +552,13 @@ void rill_lane_shrink_loan(struct rill_lane *lane, struct rill_large *large, uns
 static int lend(struct rill_lane *lane, const struct rill_large *large)
 {
     int code = rill_blocks_reserve(&lane->blocks);
-    if (code == RILL_OK)
-        rill_blocks_add(&lane->blocks, (struct rill_block){.offset = large->offset, .size = large->capacity, .kind = RILL_BLOCK_LARGE});
+    if (code == RILL_OK) {
+        rill_blocks_add(&lane->blocks, (struct rill_block){.offset = large->offset,
+                                                           .size = large->capacity,
+                                                           .entered = (int64_t)lane->large_lent,
+                                                           .kind = RILL_BLOCK_LARGE});
+        lane->large_lent += large->capacity;
+    }
     return code;
 }
 

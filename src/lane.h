@@ -32,7 +32,7 @@
 /* Given back by calls below when the receiver has given this lane up; the message goes into a new lane. Never leaves the library. */
 #define RILL_LANE_REVOKED 1
 
-#define RILL_LARGE_MOST 64 /* of a lane */
+#define RILL_LARGE_MOST 128 /* of a lane */
 
 /* One ring, and who holds it. */
 struct rill_lane_ring {
@@ -56,9 +56,11 @@ struct rill_lane {
     struct rill_blocks blocks;
     struct rill_arena *arena;   /* NULL until the first large message */
     uint64_t arena_free;        /* bytes freed into the arena and not allocated again, at most */
-    struct rill_block large[RILL_LARGE_MOST]; /* large blocks that came back, while the lock is held: one is reused as it is, the others rest again */
+    struct rill_block large[RILL_LARGE_MOST]; /* large blocks that came back, in the order in which they were lent, to be lent again as they are */
     size_t large_count;
-    _Atomic(unsigned char *) last_node; /* of the return stack: where the next one may lie as well; NULL: there was none yet */
+    uint64_t large_bytes;       /* of these */
+    uint64_t large_lent;        /* bytes of all large blocks that were ever lent */
+    _Atomic(unsigned char *) last_node; /* of the return stack: where the next one may lie as well; NULL: it is not likely to be looked at */
     bool arena_failed;          /* none is to be had: large messages lie in blocks of their ring */
     struct rill_block *spare;   /* blocks of rings that came back, oldest first: a queue, so that a busy ring goes round */
     size_t spare_first, spare_count, spare_capacity;
@@ -184,9 +186,10 @@ int rill_lane_put(struct rill_lane *lane, struct rill_lane_ring *ring, rill_obje
 static inline void rill_lane_expect_loan(const struct rill_lane *lane)
 {
     const unsigned char *node = atomic_load_explicit(&lane->last_node, memory_order_relaxed);
+    if (!node)
+        return;
     rill_fetch_to_write(&lane->header->returned);
-    if (node)
-        rill_fetch_to_write(node);
+    rill_fetch_to_write(node);
 }
 
 /* Allocates large->size bytes. RILL_ENOTSUP: the lane has no arena. RILL_EBROKEN, RILL_ENOMEM. */
