@@ -82,20 +82,24 @@ static inline unsigned char *rill_ring_payload(struct rill_ring_writer *writer, 
     return payload + RILL_TICKET_BYTES;
 }
 
-/* The exchange of a commit waits until every line that the record touches is this processor's own, and they were last read by the other side. So
- * the lines that begin as far ahead as this record is long are asked for, each once; or, where records are shorter than lines, some of them again, which is
- * cheaper than to find out. Past the end of the block that does nothing. */
+/* The exchange of a commit waits until every line that the record touches is this processor's own, and they were last read by the other side. So for
+ * short records, where that is most of the time, the lines that begin as far ahead as this one is long are asked for, each at least once. A long copy
+ * keeps as many lines under way as there can be by itself; asked for before, they are in its way (4 KiB a tenth slower, 64 KiB a fifth). Past the end of
+ * the block that does nothing. */
 #ifndef RILL_RING_AHEAD
-#define RILL_RING_AHEAD 1024
+#define RILL_RING_AHEAD 2048
 #endif
+#define RILL_RING_SHORT 256
 
 static inline void rill_ring_fetch_ahead(const unsigned char *record, uint64_t length)
 {
     uintptr_t ahead = (uintptr_t)record + RILL_RING_AHEAD, end = ahead + length;
     if (length <= RILL_LINE_BYTES) {
-        rill_fetch_to_write((const void *)ahead);
+        rill_fetch_to_write((const void *)ahead); /* some lines several times, which is cheaper than to find out */
         return;
     }
+    if (length > RILL_RING_SHORT)
+        return;
     for (uintptr_t line = (ahead + RILL_LINE_BYTES - 1) & ~(uintptr_t)(RILL_LINE_BYTES - 1); line < end; line += RILL_LINE_BYTES)
         rill_fetch_to_write((const void *)line);
 }
