@@ -506,6 +506,7 @@ static int let_go(rill_receiver **receiver, bool closing)
         return RILL_EINVAL;
     if (rill_receiver_idle(leaving) == RILL_EINSET)
         return RILL_EINSET;
+    rill_receiver_settle_streak(leaving);
     bool ends = closing && closes_channel(leaving);
     if (!ends && leaving->reader && leaving->owner == atomic_load_explicit(&rill_generation, memory_order_relaxed))
         atomic_store_explicit(&leaving->core->page->reader, RILL_READER_LEFT(leaving->messages), memory_order_release); /* free for the child */

@@ -179,6 +179,9 @@ void rill_interrupt_raise(_Atomic uint32_t *interrupted, _Atomic rill_object *ev
 /* Makes a receiver that was inherited over fork this process's own, as its first use does. RILL_EBUSY: another process receives. */
 int rill_receiver_settle(rill_receiver *receiver);
 
+/* Counts what was received on the shortest way (streak.h): before anything but that looks at the receiver or its inbox. */
+void rill_receiver_settle_streak(rill_receiver *receiver);
+
 /* RILL_OK: no call and no set has it now. RILL_EBUSY, RILL_EINSET. */
 static inline int rill_receiver_idle(const rill_receiver *receiver)
 {

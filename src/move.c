@@ -90,8 +90,10 @@ static int pack_receiver(struct rill_handle *handle, struct rill_parcel *parcel)
     int code = check(receiver);
     if (code == RILL_OK && receiver->transport == RILL_INPROC)
         code = become_shared(receiver);
-    if (code == RILL_OK)
+    if (code == RILL_OK) {
+        rill_receiver_settle_streak(receiver);
         code = check_owner(receiver);
+    }
     if (code != RILL_OK)
         return code;
     rill_birth_settle(receiver->birth);

@@ -63,6 +63,19 @@ int rill_receiver_settle(rill_receiver *receiver)
     return settle(receiver);
 }
 
+static __attribute__((noinline)) void settle_streak(rill_receiver *receiver)
+{
+    uint64_t taken = rill_streak_settle(receiver->inbox);
+    receiver->messages += taken;
+    receiver->bytes += taken * receiver->inbox->streak.size;
+}
+
+void rill_receiver_settle_streak(rill_receiver *receiver)
+{
+    if (receiver->inbox && receiver->inbox->streak.armed)
+        settle_streak(receiver);
+}
+
 /* `busy` is not a lock: it finds most cases of two threads in a call, for the price of two plain accesses. */
 static inline int enter(rill_receiver *receiver)
 {
@@ -70,6 +83,7 @@ static inline int enter(rill_receiver *receiver)
         return RILL_EINVAL;
     if (atomic_load_explicit(&receiver->busy, memory_order_relaxed))
         return rill_receiver_idle(receiver);
+    rill_receiver_settle_streak(receiver);
     if (receiver->generation == atomic_load_explicit(&rill_generation, memory_order_relaxed)) {
         atomic_store_explicit(&receiver->busy, 1, memory_order_relaxed);
         return RILL_OK;
@@ -303,13 +317,19 @@ static inline int leave_at_once(rill_receiver *receiver, uint64_t size, bool due
     return __builtin_expect(due, 0) ? leave_publishing(receiver) : leave(receiver, RILL_OK);
 }
 
+static __attribute__((noinline)) int leave_drained(rill_receiver *receiver)
+{
+    settle_streak(receiver);
+    return leave_publishing(receiver);
+}
+
 /* What nearly every receive of a busy channel is; all else is left to the general path. */
 static inline int receive_at_once(rill_receiver *receiver, int64_t deadline, rill_message **message)
 {
     bool due;
     if (!message || !enter_at_once(receiver))
         return receive(receiver, deadline, message);
-    rill_message *taken = rill_streak_take(receiver->inbox, &due);
+    rill_message *taken = receiver->inbox->streak.armed ? NULL : rill_streak_take(receiver->inbox, &due);
     if (!taken) {
         (void)leave(receiver, RILL_OK);
         return receive(receiver, deadline, message);
@@ -349,12 +369,15 @@ static __attribute__((noinline)) int receive_into(rill_receiver *receiver, void 
     int code = enter(receiver);
     if (code != RILL_OK)
         return code;
-    if (!receiver->inbox || !rill_inbox_take_simple_into(receiver->inbox, buffer, capacity, size))
+    bool simple = receiver->inbox && rill_inbox_take_simple_into(receiver->inbox, buffer, capacity, size);
+    if (!simple)
         code = await_and_take_into(receiver, deadline, buffer, capacity, size);
     if (code == RILL_OK) {
         receiver->messages++;
         receiver->bytes += *size;
     }
+    if (simple)
+        rill_streak_arm(receiver->inbox);
     return leave(receiver, code);
 }
 
@@ -363,8 +386,13 @@ int rill_recv_into(rill_receiver *receiver, void *buffer, size_t capacity, int64
     bool due;
     if (!size || !buffer || capacity > SIZE_MAX / 2 || deadline < 0 || !enter_at_once(receiver))
         return receive_into(receiver, buffer, capacity, deadline, size);
-    if (rill_streak_take_into(receiver->inbox, buffer, capacity, size, &due))
+    struct rill_inbox *inbox = receiver->inbox;
+    if (inbox->streak.quick) {
+        if (rill_streak_take_quick(inbox, buffer, capacity, size, &due))
+            return __builtin_expect(due, 0) ? leave_drained(receiver) : leave(receiver, RILL_OK);
+    } else if (inbox->streak.below && rill_streak_take_into(inbox, buffer, capacity, size, &due)) {
         return leave_at_once(receiver, *size, due);
+    }
     (void)leave(receiver, RILL_OK);
     return receive_into(receiver, buffer, capacity, deadline, size);
 }

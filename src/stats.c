@@ -103,6 +103,7 @@ int rill_receiver_stats(rill_receiver *receiver, struct rill_stats *stats)
     if (rill_receiver_idle(receiver) == RILL_EINSET)
         return RILL_EINSET;
     struct rill_stats counted = {0};
+    rill_receiver_settle_streak(receiver);
     rill_birth_settle(receiver->birth);
     if (receiver->transport == RILL_INPROC) {
         rill_queue_stats(receiver->state, false, &counted);

@@ -64,6 +64,63 @@ static void counts_follow(struct world *world)
     require_equal(0, tx.queued_bytes);
 }
 
+/* Receives the message `number` of `size` bytes, by one call or another. */
+static void receive_by(rill_receiver *rx, unsigned way, size_t size, uint64_t number)
+{
+    unsigned char bytes[300];
+    size_t received = 0;
+    rill_message *message = NULL;
+    if (way == 0) {
+        require_ok(rill_recv_into(rx, bytes, sizeof bytes, RILL_FOREVER, &received));
+        require_equal(size, received);
+        require(filled(bytes, size, number));
+        return;
+    }
+    size_t count = 1;
+    require_ok(way == 1 ? rill_recv(rx, &message) : rill_recv_many(rx, RILL_FOREVER, &message, 1, &count));
+    require_equal(size, rill_message_size(message));
+    require(filled(rill_message_data(message), size, number));
+    require_ok(rill_message_close(&message));
+}
+
+/* Long runs of one call and one length, and short ones: what is counted in one go has to be counted before anybody looks. */
+static void counts_do_not_lag(struct world *world)
+{
+    struct dice dice = {.state = 7};
+    uint64_t sent = 0, bytes = 0;
+    world_channel(world, 0, NULL);
+    for (unsigned round = 0; round < 400; round++) {
+        size_t size = roll_between(&dice, 0, 3) ? 8 : roll_between(&dice, 0, 280);
+        unsigned count = (unsigned)(roll_between(&dice, 0, 1) ? 60 : roll_between(&dice, 1, 5)), way = (unsigned)roll_between(&dice, 0, 3);
+        for (unsigned i = 0; i < count; i++)
+            require_ok(send_filled(world->mine.tx[0], size, sent + i));
+        for (unsigned i = 0; i < count; i++)
+            receive_by(world->mine.rx[0], way < 3 ? way : (unsigned)roll_between(&dice, 0, 2), size, sent + i);
+        sent += count;
+        bytes += count * size;
+        if (roll_between(&dice, 0, 2))
+            continue;
+        struct rill_stats rx = receiver_stats(world->mine.rx[0]);
+        require_equal(sent, rx.messages);
+        require_equal(bytes, rx.bytes);
+        require_equal(0, rx.queued_messages);
+        require_equal(0, rx.queued_bytes);
+    }
+}
+
+/* Whoever took the last message may not come back for long: the sender, which may wait for room, must know of it already. */
+static void drained_is_known(struct world *world)
+{
+    world_channel(world, 0, &(struct rill_channel_options){.limit = 10000});
+    for (unsigned round = 1; round < 100; round++) {
+        for (unsigned i = 0; i < round; i++)
+            require_ok(send_filled(world->mine.tx[0], 8, i));
+        for (unsigned i = 0; i < round; i++)
+            receive_by(world->mine.rx[0], 0, 8, i);
+        require_equal(0, sender_stats(world->mine.tx[0]).queued_bytes);
+    }
+}
+
 static void clones_share(struct world *world)
 {
     world_channel(world, 0, NULL);
@@ -268,6 +325,8 @@ static const struct role roles[] = {ROLE(receive_two), ROLE(send_if_allowed), RO
 static const struct conformance_case cases[] = {
     {"a fresh channel counts nothing", fresh, ON_ALL, AT_THREADS, 0},
     {"messages and bytes are counted as they are sent, queued and received", counts_follow, ON_ALL, AT_THREADS, 0},
+    {"a sender knows at once that its limited queue is drained", drained_is_known, ON_ALL, AT_THREADS, 0},
+    {"counts are exact whatever calls receive", counts_do_not_lag, ON_ALL, AT_THREADS, 0},
     {"the clones of a process count together", clones_share, ON_ALL, AT_THREADS, 0},
     {"lanes, rings and mapped bytes are counted", lanes_are_counted, ON_SHM, AT_THREADS, 0},
     {"descriptors are counted", descriptors_are_counted, ON_ALL, AT_THREADS, 0},
