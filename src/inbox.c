@@ -733,6 +733,18 @@ static bool stirs(const void *state)
     return packets_wait(inbox);
 }
 
+bool rill_inbox_traffic(const struct rill_inbox *inbox, struct rill_traffic *traffic)
+{
+    if (inbox->active_count != 1 || inbox->active[0]->ring_count != 1 || packets_wait(inbox))
+        return false;
+    const struct rill_inlane *lane = inbox->active[0];
+    const struct rill_ring_control *control = &lane->header->ring[0];
+    traffic->messages = atomic_load_explicit(&control->sent_messages, memory_order_relaxed);
+    traffic->bytes = atomic_load_explicit(&control->sent_weight, memory_order_relaxed);
+    traffic->queued = traffic->bytes - lane->consumed;
+    return true;
+}
+
 static void arm_all(struct rill_inbox *inbox)
 {
     for (uint32_t i = 0; i < inbox->active_count; i++)

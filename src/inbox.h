@@ -167,6 +167,10 @@ void rill_inbox_destroy(struct rill_inbox *inbox, bool inherited);
 /* In the child of a fork, before its first use there. */
 int rill_inbox_inherit(struct rill_inbox *inbox);
 
+/* What comes from the one ring that there is to look at. False: there is something else to look at. The numbers are the sender's: good for nothing but
+ * to guess how long to wait. */
+bool rill_inbox_traffic(const struct rill_inbox *inbox, struct rill_traffic *traffic);
+
 /* Takes the next message if that is simple: the next of a streak, or the first in the order of tickets, if it lies in its ring. False: no such message, or not
  * simple, or longer than `capacity`; nothing was taken. */
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message);

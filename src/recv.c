@@ -118,6 +118,21 @@ static bool interrupted(const rill_receiver *receiver)
     return atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst) != 0;
 }
 
+static void look_away(const rill_receiver *receiver, int64_t time, int64_t deadline)
+{
+    struct rill_traffic before, after;
+    const struct rill_inbox *inbox = receiver->inbox;
+    rill_spin_linger(time, deadline);
+    if (time < RILL_LINGER_MOST || !inbox || !rill_inbox_traffic(inbox, &before))
+        return;
+    for (int64_t left = RILL_FLOOD_MOST; left > 0; left -= RILL_FLOOD_STEP, before = after) {
+        rill_spin_linger(RILL_FLOOD_STEP, deadline);
+        if (interrupted(receiver) || !rill_inbox_traffic(inbox, &after) || !rill_spin_flooded(&before, &after, inbox->page_limit) ||
+            rill_port_clock() >= deadline)
+            return;
+    }
+}
+
 /* Stays awake for a while. True: there may be something to receive. */
 static bool spin(rill_receiver *receiver, int64_t deadline)
 {
@@ -127,7 +142,7 @@ static bool spin(rill_receiver *receiver, int64_t deadline)
         return false;
     int64_t away = rill_spin_lingers(spin, receiver->messages, receiver->bytes);
     if (away)
-        rill_spin_linger(away, deadline);
+        look_away(receiver, away, deadline);
     int64_t end = rill_port_clock() + budget;
     if (end > deadline)
         end = deadline;

@@ -83,6 +83,30 @@ static void crowds_are_left_alone_longer(void *unused)
     require_equal(RILL_LINGER_LEAST, look_away(&spin, &count, RILL_LINGER_MANY));
 }
 
+static void floods_may_gather(void *unused)
+{
+    const struct rill_traffic before = {.messages = 1000, .bytes = 100000, .queued = 5000};
+    struct rill_traffic after = before;
+    (void)unused;
+    require(!rill_spin_flooded(&before, &after, 0)); /* it is over */
+    after.messages += RILL_FLOOD_MESSAGES - 1;
+    after.bytes += RILL_FLOOD_BYTES - 1;
+    require(!rill_spin_flooded(&before, &after, 0));
+    after.messages++;
+    require(rill_spin_flooded(&before, &after, 0));
+    after.messages--;
+    after.bytes++;
+    require(rill_spin_flooded(&before, &after, 0));
+    after.queued = RILL_FLOOD_LAG;
+    require(!rill_spin_flooded(&before, &after, 0));
+    after.queued = 4999;
+    require(rill_spin_flooded(&before, &after, 10000));
+    after.queued = 5000;
+    require(!rill_spin_flooded(&before, &after, 10000)); /* else the sender would have to wait */
+    after.queued = UINT64_MAX;
+    require(!rill_spin_flooded(&before, &after, 0)); /* a liar */
+}
+
 static uint64_t small = 8, medium = 4096;
 
 static const struct test tests[] = {
@@ -90,6 +114,7 @@ static const struct test tests[] = {
     {"in a stream of small messages it goes on looking away, until one alone comes", streams_go_on, &small, 0},
     {"in a stream of larger ones, too", streams_go_on, &medium, 0},
     {"where crowds come it looks away for longer", crowds_are_left_alone_longer, NULL, 0},
+    {"a flood may gather up to half of the limit, while it goes on", floods_may_gather, NULL, 0},
     {"it does not look away where messages do not come at once", slow_senders_are_left_alone, NULL, 0},
 };
 

@@ -184,7 +184,9 @@ struct rill_channel_options {
     int64_t spin;          /* how long a call that has to wait stays awake first, ns: at most 1 s. 0: adapts by itself, up to some tens of
                               microseconds where it has paid lately; -1: never (the one place where a negative number is allowed).
                               A receiver that stays awake and keeps up with a fast stream looks again only after 5 to 20 microseconds, as long as it
-                              then finds many messages: else both sides would fight over every one. */
+                              then finds many messages: else both sides would fight over every one. While a single sender floods it, with more than
+                              20 messages or 10 KB a microsecond, it lets up to 2.5 MiB, or half of the limit, come together first, for 1 ms at most;
+                              never beyond a deadline, and the end of a flood is seen within 40 microseconds. */
     uint32_t max_lanes;    /* receiver: lanes (sending processes) accepted at one time; 0: 16384 */
     uint32_t max_objects;  /* receiver: the system's objects that the handles of one message may need (a descriptor or a region 1, a sender 2, a receiver 2
                               and about one for each of its senders); 0: no limit. More of them close the lane (RILL_EQUOTA); its own senders refuse
