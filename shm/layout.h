@@ -124,18 +124,21 @@ struct rill_page {
     uint32_t max_objects;
     unsigned char reserved0[2 * RILL_LINE_BYTES - 92];
 
-    /* Read at every send, written only where the order of several rings needs it: one line, so that one miss brings all. */
-    _Atomic uint64_t ticket; /* the next ticket; senders count it up */
+    /* Read at every send, written seldom. */
     _Atomic uint32_t rings;  /* rings that were ever counted in; whoever adds one counts first, then uses it */
     _Atomic uint32_t rang;   /* packets sent to the receiver by armed lanes (modulo 2^32), counted behind them */
     _Atomic uint32_t closed; /* the receiver has closed the channel */
-    unsigned char reserved1[RILL_LINE_BYTES - 20];
+    unsigned char reserved1[RILL_LINE_BYTES - 12];
 
     _Atomic uint64_t reader; /* random odd name of the process that receives; 0: nobody has received yet; RILL_READER_LEFT: it let go */
     _Atomic uint32_t objects_come; /* socket mode: the receiver was told that packets carry objects */
     _Atomic uint32_t generation; /* counted up when the page serves a new channel (reuse.h) */
     _Atomic uint32_t spread;     /* 1: a holder passed it on; it serves no other channel */
     unsigned char reserved2[RILL_LINE_BYTES - 20];
+
+    /* Written at every send where there are several rings: on a line of its own, which one fetch for writing brings, and which nothing else misses. */
+    _Atomic uint64_t ticket; /* the next ticket; senders count it up */
+    unsigned char reserved3[RILL_LINE_BYTES - 8];
 };
 
 /* What the owner says of one ring. */

@@ -25,6 +25,7 @@
 #include "carry.h"
 #include "handle.h"
 #include "port.h"
+#include "turn.h"
 
 /* Messages up to this size lie in the ring; larger ones in the arena, where a receiver can hold each as long as it likes without holding others. */
 #define RILL_INLINE_MAX ((uint64_t)64 << 10)
@@ -40,6 +41,7 @@ struct rill_lane_ring {
     struct rill_ring_writer writer;  /* the holder's */
     struct rill_ring_control *control;
     _Atomic uint64_t sent;           /* bytes of records committed, as the queue's limit counts them; written by the holder */
+    struct rill_turn turn;           /* the holder's */
 };
 
 struct rill_lane {

@@ -477,7 +477,7 @@ static inline __attribute__((always_inline)) int send_in_ring(rill_sender *sende
         rill_lane_drop(ring);
         return send_one(sender, data, size);
     }
-    uint64_t ticket = stamped ? rill_order_draw(lane->page, &ring->writer.last_ticket) : 0;
+    uint64_t ticket = stamped ? rill_turn_draw(&ring->turn, lane->page, &ring->writer.last_ticket) : 0;
     if (size <= RILL_COPY_FEW)
         rill_copy_bytes(rill_ring_payload(&ring->writer, ticket), data, size);
     else
@@ -487,8 +487,12 @@ static inline __attribute__((always_inline)) int send_in_ring(rill_sender *sende
         return send_elsewhere(sender, lane, data, size);
     }
     rill_lane_note_sent(ring, size, sent);
+    bool over = stamped && rill_turn_is_over(&ring->turn);
     rill_lane_drop(ring);
-    return RARELY(rill_wake_due(lane->header, &lane->rung) != 0) ? wake_for_small(sender, lane) : RILL_OK;
+    int code = RARELY(rill_wake_due(lane->header, &lane->rung) != 0) ? wake_for_small(sender, lane) : RILL_OK;
+    if (RARELY(over))
+        rill_turn_wait(lane->page);
+    return code;
 }
 
 static __attribute__((noinline)) int send_stamped(rill_sender *sender, struct rill_lane *lane, const void *data, size_t size)

@@ -225,7 +225,8 @@ RILL_API int rill_sender_close(rill_sender **sender);
  * returns; the caller keeps its memory. On an error nothing was sent.
  *
  * Any thread. Shared memory: never waits for the receiver (unless the channel has a limit and RILL_FULL_WAIT) or for another process;
- * makes no system call unless its queue grows, the receiver has to be woken, or it has to wait for room.
+ * makes no system call unless its queue grows, the receiver has to be woken, or it has to wait for room. Where several processes
+ * send small messages without pause and hinder each other, a call may return up to 20 microseconds after its message was sent.
  * RILL_EBROKEN   the receiver is gone: told at once after rill_receiver_close; after a kill at the latest before the queue grows
  *                once more. A message that was sent before is lost with the receiver.
  * RILL_EFULL     the limit is reached (RILL_FULL_ERROR).
