@@ -149,7 +149,7 @@ struct rill_inbox {
     bool carries;        /* packets with objects come: they are received with the notice */
     bool undropped;      /* the packet that was dealt with last is still the next one at the socket */
     struct rill_arrival *spare; /* for the next such packet, with room for all that it may carry; or NULL */
-    uint32_t unsettled;  /* packets taken since the socket was last known to be empty */
+    uint32_t unsettled;  /* packets taken since the socket was last known to be empty; not those of an only lane (handle_wake) */
     uint32_t sleeps;
     uint32_t next_check; /* the lane whose owner is asked after next */
     bool restless;       /* the socket's patience is set: a sleep ends after a while without costing a call more */

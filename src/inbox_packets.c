@@ -126,16 +126,21 @@ static bool has_object(const struct rill_notice *notice)
     return notice->kind == RILL_PACKET_LANE || notice->kind == RILL_PACKET_ROOM || notice->kind == RILL_PACKET_CHAIN;
 }
 
-static void handle_wake(struct rill_inbox *inbox, const struct rill_notice *notice)
+/* True: it is a wakeup of the only lane. It cannot have kept another lane's out of a full socket: one that is not accepted yet rings for nothing, and was
+ * told if its announcement did not fit. So it need not be counted. */
+static bool handle_wake(struct rill_inbox *inbox, const struct rill_notice *notice)
 {
-    if (notice->kind == RILL_PACKET_WAKE && notice->word >= 1 && notice->word <= inbox->lane_capacity && inbox->lanes[notice->word - 1])
-        rill_inbox_activate(inbox, inbox->lanes[notice->word - 1]);
+    if (notice->kind != RILL_PACKET_WAKE || notice->word < 1 || notice->word > inbox->lane_capacity || !inbox->lanes[notice->word - 1])
+        return false;
+    rill_inbox_activate(inbox, inbox->lanes[notice->word - 1]);
+    return inbox->lane_count == 1;
 }
 
 /* The packet that was peeked at; it is dropped before the next one is looked at. */
 static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *notice, size_t size)
 {
     int code = RILL_OK;
+    bool lone = false;
     if (size != sizeof *notice)
         inbox->unsettled += SCAN_AFTER; /* not ours; and large packets fill a socket sooner */
     else if (has_object(notice))
@@ -143,10 +148,10 @@ static int handle_packet(struct rill_inbox *inbox, const struct rill_notice *not
     else if (notice->kind == RILL_PACKET_CARRIED)
         code = handle_objects(inbox, notice);
     else
-        handle_wake(inbox, notice);
+        lone = handle_wake(inbox, notice);
     if (code != RILL_OK)
         return code;
-    inbox->unsettled++;
+    inbox->unsettled += !lone;
     inbox->wakeups++;
     inbox->undropped = true;
     return RILL_OK;
@@ -168,7 +173,7 @@ static int handle_received(struct rill_inbox *inbox, const struct rill_notice *n
         arrival->count = 0;
         code = use_object(inbox, notice, arrival->objects[0]);
     } else if (size == sizeof *notice) {
-        handle_wake(inbox, notice);
+        (void)handle_wake(inbox, notice);
     }
     rill_arrival_clear(arrival);
     return code;
