@@ -78,13 +78,14 @@ static void spare_pop(struct rill_lane *lane, struct rill_block *block)
     lane->spare_count--;
 }
 
-/* The oldest that is large enough; smaller ones before it have been outgrown and go. False: none, or the ring goes round too fast and should grow. */
-static bool spare_take(struct rill_lane *lane, uint64_t size, int64_t now, struct rill_block *block)
+/* The oldest that is large enough; smaller ones before it have been outgrown and go. False: none, or the ring goes round too fast and should grow, if it
+ * can. */
+static bool spare_take(struct rill_lane *lane, uint64_t size, int64_t now, bool can_grow, struct rill_block *block)
 {
     while (lane->spare_count) {
         int64_t round = now - spare_at(lane, 0)->entered;
         bool fits = spare_at(lane, 0)->size >= size;
-        if (fits && round < ROUND_FAST && lane->ring_bytes < BUSY_BYTES)
+        if (fits && can_grow && round < ROUND_FAST && lane->ring_bytes < BUSY_BYTES)
             return false;
         spare_pop(lane, block);
         if (fits && (round < ROUND_SLOW || !lane->spare_count))
@@ -168,7 +169,7 @@ static void large_free(struct rill_lane *lane, size_t index)
  * nothing is ever sent again (trim in inbox.c). */
 static void rest_large(struct rill_lane *lane)
 {
-    while (lane->large_bytes > ROTATE_BYTES) {
+    while (lane->large_bytes > lane->rotate_bytes) {
         if (lane->large[lane->large_count - 1].size < RILL_REST_MIN || rill_blocks_reserve(&lane->blocks) != RILL_OK) {
             large_free(lane, lane->large_count - 1);
             continue;
@@ -191,16 +192,16 @@ static void free_large_blocks(struct rill_lane *lane, uint64_t capacity)
  * away: to fill it takes two to four times as long as one that has been left alone while some MiB went by. */
 static bool old_enough(const struct rill_lane *lane, const struct rill_block *block)
 {
-    return lane->large_lent - (uint64_t)block->entered >= ROTATE_BYTES || lane->large_count > RILL_LARGE_MOST / 2;
+    return lane->large_lent - (uint64_t)block->entered >= lane->rotate_bytes || lane->large_count > RILL_LARGE_MOST / 2;
 }
 
-/* One of exactly this capacity, the one that was lent first if there are several. */
-static bool reuse_large(struct rill_lane *lane, uint64_t alignment, uint64_t capacity, struct rill_large *large, unsigned char **place)
+/* One of exactly this capacity, the one that came back first if there are several. */
+static bool reuse_large(struct rill_lane *lane, uint64_t alignment, uint64_t capacity, bool any_age, struct rill_large *large, unsigned char **place)
 {
     for (size_t i = 0; i < lane->large_count; i++) {
         const struct rill_block *found = &lane->large[i];
         unsigned char *address = rill_segment_at(&lane->segment, found->offset, found->size);
-        if (found->size != capacity || (uintptr_t)address % alignment || !old_enough(lane, found))
+        if (found->size != capacity || (uintptr_t)address % alignment || !(any_age || old_enough(lane, found)))
             continue;
         large->offset = found->offset;
         large->capacity = capacity;
@@ -300,13 +301,17 @@ static int find_ring_block(struct rill_lane *lane, rill_object socket, uint64_t 
     if (refused != RILL_OK)
         return refused;
     int64_t now = rill_port_clock();
-    if (spare_take(lane, least, now, block)) {
-        block->entered = now;
-        return RILL_OK;
-    }
-    if (rill_port_peer_gone(socket))
+    bool found = spare_take(lane, least, now, true, block);
+    if (!found && rill_port_peer_gone(socket))
         return RILL_EBROKEN;
-    return make_ring_block(lane, least, block);
+    int code = found ? RILL_OK : make_ring_block(lane, least, block);
+    if (code != RILL_OK && spare_take(lane, least, now, false, block)) {
+        found = true;
+        code = RILL_OK;
+    }
+    if (found)
+        block->entered = now;
+    return code;
 }
 
 static int next_block(struct rill_lane *lane, struct rill_lane_ring *ring, rill_object socket, uint64_t length)
@@ -465,8 +470,11 @@ static void free_large(struct rill_lane *lane, uint64_t offset)
 {
     struct rill_block block;
     (void)pthread_mutex_lock(&lane->lock);
-    if (rill_blocks_remove(&lane->blocks, offset, &block))
-        reclaim(lane, &block, false);
+    if (rill_blocks_remove(&lane->blocks, offset, &block)) {
+        /* Not to be rested: what the receiver remembers of this place is from an earlier block, which may have been larger. */
+        rill_arena_free(lane->arena, rill_segment_at(&lane->segment, offset, 1), false);
+        lane->arena_free += block.size;
+    }
     (void)pthread_mutex_unlock(&lane->lock);
 }
 
@@ -493,14 +501,16 @@ static int allocate(struct rill_lane *lane, uint64_t alignment, struct rill_larg
     uint64_t capacity = rill_arena_capacity(alignment, large->size);
     if (!capacity)
         return RILL_ENOMEM;
-    if (reuse_large(lane, alignment, capacity, large, block)) {
+    if (reuse_large(lane, alignment, capacity, false, large, block)) {
         atomic_store_explicit(&lane->last_node, NULL, memory_order_relaxed); /* the stack is left alone for a while */
         return RILL_OK;
     }
     collect_returned(lane);
-    bool reused = reuse_large(lane, alignment, capacity, large, block);
+    bool reused = reuse_large(lane, alignment, capacity, false, large, block);
     large->capacity = capacity;
     int code = reused ? RILL_OK : allocate_in_arena(lane, alignment, large, block);
+    if (code != RILL_OK && reuse_large(lane, alignment, capacity, true, large, block))
+        code = RILL_OK; /* better a slow one than none */
     rest_large(lane);
     return code;
 }
@@ -916,6 +926,12 @@ static uint64_t bytes_to_keep(uint64_t limit)
     return keep < KEEP_MIN || !limit ? KEEP_MIN : keep > KEEP_MAX ? KEEP_MAX : keep;
 }
 
+/* A receiver's quota is not for rotation. The page's word is only a guess of it: an error costs speed, or what the receiver does anyway. */
+static uint64_t bytes_to_rotate(uint64_t quota)
+{
+    return quota && quota / 4 < ROTATE_BYTES ? quota / 4 : ROTATE_BYTES;
+}
+
 int rill_lane_create(struct rill_page *page, uint64_t limit, rill_object socket, struct rill_lane **lane)
 {
     struct rill_lane *made = aligned_alloc(RILL_LINE_BYTES, sizeof *made);
@@ -929,6 +945,7 @@ int rill_lane_create(struct rill_page *page, uint64_t limit, rill_object socket,
     made->limit = limit;
     made->most = limit ? limit : UINT64_MAX;
     made->keep_bytes = bytes_to_keep(limit);
+    made->rotate_bytes = bytes_to_rotate(page->max_lane_bytes);
     atomic_init(&made->references, 1);
     int code = prepare_locks(made);
     if (code == RILL_OK)

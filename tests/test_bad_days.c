@@ -639,6 +639,30 @@ static void crowd_of_newcomers(void *unused)
     munmap(board, sizeof *board);
 }
 
+/* No memory can be added. What goes round suffices, though it would be more if it could. A ring needs two blocks to go round, large messages one. */
+static void goes_on_with_what_it_has(void *argument)
+{
+    const size_t size = *(const size_t *)argument;
+    const bool large = size > 65536;
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    require_ok(rill_channel(NULL, &tx, &rx));
+    for (unsigned i = 0; i < (large ? 50 : 400); i++) {
+        if (i == (large ? 2 : 200)) {
+            faults_prepare(FAULT_FALLOCATE, 1, ENOSPC, true);
+            faults_on();
+        }
+        require_ok(send_filled(tx, size, i));
+        receive_filled(rx, size, i);
+    }
+    faults_off();
+    require(!large || faults_fired() > 0);
+    faults_end();
+    close_both(&tx, &rx);
+}
+
+static size_t in_ring = 1000, in_arena = 100000, in_few_blocks = 1 << 20;
+
 static const struct test tests[] = {
     {"shm: whatever fails, the call says so, nothing is lost, and it goes on", shm_alone, NULL, 120},
     {"shm: whatever fails with the sender, nothing is lost, and it goes on", shm_sending, NULL, 120},
@@ -653,6 +677,9 @@ static const struct test tests[] = {
     {"without address space sends fail, what was sent arrives, and it goes on", no_address_space, NULL, 60},
     {"a message too large for the address space does not keep a small one back", no_room_for_the_message, NULL, 0},
     {"what the receiver cannot map waits until it can", no_address_space_to_receive, NULL, 0},
+    {"without memory to add small messages go on", goes_on_with_what_it_has, &in_ring, 0},
+    {"without memory to add large messages go on", goes_on_with_what_it_has, &in_arena, 0},
+    {"without memory to add messages of 1 MiB go on", goes_on_with_what_it_has, &in_few_blocks, 0},
     {"a crowd of newcomers all get in", crowd_of_newcomers, NULL, 60},
 };
 

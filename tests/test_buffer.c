@@ -87,6 +87,31 @@ static void go_round(void *argument)
     close_channel(&tx, &rx);
 }
 
+/* A receiver that maps little, in another process, gets what one block would have carried. */
+static void turns_respect_the_quota(void *argument)
+{
+    const size_t size = *(const size_t *)argument;
+    const struct rill_channel_options options = {.size = sizeof options, .max_lane_bytes = 3 * size};
+    rill_sender *tx = NULL, *answer_tx = NULL;
+    rill_receiver *rx = NULL, *answer_rx = NULL;
+    require_ok(rill_channel(&options, &tx, &rx));
+    open_channel(&answer_tx, &answer_rx);
+    pid_t child = fork_child();
+    for (unsigned i = 0; i < 200 && child == 0; i++) {
+        require_ok(send_filled(tx, size, i));
+        require_equal(i, receive_number(answer_rx));
+    }
+    for (unsigned i = 0; i < 200 && child != 0; i++) {
+        receive_filled(rx, size, i);
+        require_ok(send_number(answer_tx, i));
+    }
+    close_channel(&tx, &rx);
+    close_channel(&answer_tx, &answer_rx);
+    if (child == 0)
+        _exit(0);
+    join_child(child);
+}
+
 /* What was in use again and again goes back when it is not any more, with a sender that never calls again. */
 static void goes_back_in_silence(void *unused)
 {
@@ -487,12 +512,14 @@ static void a_million_loans(void *unused)
     require(peak_memory <= peak_alive + share + 3 * 8 * MIB);
 }
 
-static size_t small = 20000, medium = 100000, large = 5 * MIB;
+static size_t small = 20000, medium = 100000, middle = 500000, large = 5 * MIB;
 
 static const struct test tests[] = {
     {"loans of 20,000 bytes go round in a few MiB", go_round, &small, 0},
     {"loans of 100,000 bytes go round in a few MiB, each in its turn", go_round, &medium, 0},
     {"loans of 5 MiB take no memory but the first", go_round, &large, 0},
+    {"messages of 500,000 bytes go round within a receiver's quota", turns_respect_the_quota, &middle, 0},
+    {"messages of 5 MiB go round within a receiver's quota", turns_respect_the_quota, &large, 0},
     {"what a stream of buffers used goes back to the system when it falls silent", goes_back_in_silence, NULL, 60},
     {"silence gives nothing to the system that is still held", silence_leaves_what_is_held, NULL, 0},
     {"without an arena buffers work, as copies", without_an_arena, NULL, 0},
