@@ -136,7 +136,7 @@ struct rill_page {
     _Atomic uint32_t spread;     /* 1: a holder passed it on; it serves no other channel */
     unsigned char reserved2[RILL_LINE_BYTES - 20];
 
-    /* Written at every send where there are several rings: on a line of its own, which one fetch for writing brings, and which nothing else misses. */
+    /* Written at every send where there are several rings: on a line of its own, so that to read the ones above does not have to wait for it as well. */
     _Atomic uint64_t ticket; /* the next ticket; senders count it up */
     unsigned char reserved3[RILL_LINE_BYTES - 8];
 };

@@ -118,6 +118,7 @@ static bool interrupted(const rill_receiver *receiver)
     return atomic_load_explicit(&receiver->interrupted, memory_order_seq_cst) != 0;
 }
 
+/* For `time`, and on for as long as one sender floods it (spin.h). */
 static void look_away(const rill_receiver *receiver, int64_t time, int64_t deadline)
 {
     struct rill_traffic before, after;
