@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WARM 8 /* round trips until memory is in use again and again */
+#define WARM 8 /* round trips at least until large blocks are in use again and again */
 
 /* ---------------------------------------------------------------- contents */
 
@@ -128,20 +128,29 @@ static int64_t one_round_trip(struct run *run, struct rill_end *end, uint64_t nu
     return now() - begin - filling - cost;
 }
 
+/* What is measured begins when memory is in use again and again, of the ring as well. */
+static bool is_warm(const struct run *run, uint64_t number, int64_t time)
+{
+    return number >= WARM && (run->options->messages || time <= now());
+}
+
 static void ask_with_buffers(struct run *run, struct rill_end *end)
 {
     struct histogram *times = new_histogram(run);
-    uint64_t budget = run->options->messages ? run->options->messages + WARM : UINT64_MAX, faults = 0, number = 0;
+    uint64_t budget = run->options->messages ? run->options->messages : UINT64_MAX, faults = 0;
     int64_t cost = now_cost();
+    bool warm = false;
     meet_before(run);
-    int64_t last = 0;
-    for (; number < budget && (run->options->messages || number < 2 * WARM || now() < last); number++) {
-        if (number == WARM) {
+    int64_t last = now() + warm_up_time(run);
+    for (uint64_t number = 0; times->count < budget && (!warm || run->options->messages || now() < last); number++) {
+        if (!warm && is_warm(run, number, last)) {
+            warm = true;
             last = now() + (int64_t)(run->options->seconds * SECOND);
             faults = thread_faults();
+            atomic_store(&run->board->phase, PHASE_MEASURED);
         }
         int64_t time = one_round_trip(run, end, number, cost);
-        if (number >= WARM)
+        if (warm)
             histogram_add(times, time);
     }
     faults = thread_faults() - faults;
@@ -149,24 +158,26 @@ static void ask_with_buffers(struct run *run, struct rill_end *end)
     report_times(run, times);
     meet_after(run);
     if (run->contestant->rill == RILL_SHM)
-        figure(run, FAULTS_PER_MSG, (double)(faults + atomic_load(&run->board->notes[1].faults)) / (double)(number - WARM));
+        figure(run, FAULTS_PER_MSG, (double)(faults + atomic_load(&run->board->notes[1].faults)) / (double)times->count);
 }
 
 static void answer_buffers(struct run *run, struct rill_end *end)
 {
     const void *bytes;
     size_t size;
-    bool touch = is_variant(run, "touched");
-    uint64_t faults = 0, count = 0;
+    bool touch = is_variant(run, "touched"), warm = false;
+    uint64_t faults = 0;
     meet_before(run);
     while (rill_end_take(run, end, &bytes, &size)) {
         uint64_t number = read_stamp(bytes, size);
         if (size != run->contestant->size || (touch && sum_words(bytes, size) != sum_renewed(size, number)))
             fail(run, "a buffer that arrived is wrong");
         rill_end_drop(run, end);
-        rill_end_put(run, end, &number, sizeof number);
-        if (++count == WARM)
+        if (!warm && atomic_load_explicit(&run->board->phase, memory_order_relaxed) == PHASE_MEASURED) {
+            warm = true;
             faults = thread_faults();
+        }
+        rill_end_put(run, end, &number, sizeof number);
     }
     atomic_store(&run->board->notes[1].faults, thread_faults() - faults);
     rill_end_finish(run, end);
