@@ -63,8 +63,12 @@ static bool is_buffer(const rill_buffer *buffer)
 static rill_buffer *new_buffer(unsigned char *data, uint64_t size)
 {
     rill_buffer *made = calloc(1, sizeof *made);
-    if (made)
-        *made = (rill_buffer){.magic = BUFFER_MAGIC, .generation = current_generation(), .data = data, .size = size};
+    if (!made)
+        return NULL;
+    made->magic = BUFFER_MAGIC;
+    made->generation = current_generation();
+    made->data = data;
+    made->size = size;
     return made;
 }
 
@@ -139,10 +143,14 @@ static int loan_from_lane(struct rill_endpoint *endpoint, uint64_t size, uint64_
 static int read_alignment(const struct rill_buffer_options *given, uint64_t *alignment)
 {
     struct rill_buffer_options options;
+    *alignment = RILL_ARENA_ALIGNMENT;
+    if (!given)
+        return RILL_OK;
     int code = rill_options_copy(given, &options, sizeof options);
     if (code != RILL_OK)
         return code;
-    *alignment = options.alignment > RILL_ARENA_ALIGNMENT ? options.alignment : RILL_ARENA_ALIGNMENT;
+    if (options.alignment > RILL_ARENA_ALIGNMENT)
+        *alignment = options.alignment;
     return (*alignment & (*alignment - 1)) || *alignment > ALIGNMENT_MOST ? RILL_EINVAL : RILL_OK;
 }
 

@@ -22,6 +22,7 @@
 #include "../shm/segment.h"
 #include "carry.h"
 #include "lane.h"
+#include "lock.h"
 #include "port.h"
 #include "spin.h"
 
@@ -176,15 +177,10 @@ bool rill_inbox_traffic(const struct rill_inbox *inbox, struct rill_traffic *tra
 bool rill_inbox_take_simple(struct rill_inbox *inbox, rill_message **message);
 bool rill_inbox_take_simple_into(struct rill_inbox *inbox, void *buffer, size_t capacity, size_t *size);
 
-/* A message that was lent from a block is closed. True: it was the last, and the block is to be freed. Any thread. If there is only one the subtraction
- * need not be atomic: one that is started later sees what was stored before. */
+/* A message that was lent from a block is closed. True: it was the last, and the block is to be freed. Any thread. */
 static inline bool rill_inblock_unlend(struct rill_inblock *block)
 {
-    if (!rill_port_single_threaded())
-        return atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) == 1; /* K1 */
-    uint32_t left = atomic_load_explicit(&block->references, memory_order_relaxed) - 1;
-    atomic_store_explicit(&block->references, left, memory_order_relaxed);
-    return left == 0;
+    return rill_dereference(&block->references); /* K1 */
 }
 
 /* Gives a block back that its ring has left and whose last message is closed. RILL_OK. */
@@ -245,7 +241,7 @@ static inline void rill_inbox_end_streak(struct rill_inbox *inbox)
 
 static inline void rill_inlane_reference(struct rill_inlane *lane)
 {
-    atomic_fetch_add_explicit(&lane->references, 1, memory_order_relaxed);
+    rill_reference(&lane->references);
 }
 
 #endif

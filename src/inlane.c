@@ -59,7 +59,7 @@ int rill_inlane_at(struct rill_inlane *lane, uint64_t offset, uint64_t size, uns
 
 void rill_inlane_release(struct rill_inlane *lane)
 {
-    if (atomic_fetch_sub_explicit(&lane->references, 1, memory_order_acq_rel) != 1)
+    if (!rill_dereference(&lane->references))
         return;
     rill_view_close(&lane->view);
     if (lane->own)

@@ -201,7 +201,7 @@ static bool reuse_large(struct rill_lane *lane, uint64_t alignment, uint64_t cap
     for (size_t i = 0; i < lane->large_count; i++) {
         const struct rill_block *found = &lane->large[i];
         unsigned char *address = rill_segment_at(&lane->segment, found->offset, found->size);
-        if (found->size != capacity || (uintptr_t)address % alignment || !(any_age || old_enough(lane, found)))
+        if (found->size != capacity || ((uintptr_t)address & (alignment - 1)) || !(any_age || old_enough(lane, found)))
             continue;
         large->offset = found->offset;
         large->capacity = capacity;
@@ -1021,12 +1021,12 @@ void rill_lane_abandon(struct rill_lane *lane)
 
 void rill_lane_reference(struct rill_lane *lane)
 {
-    atomic_fetch_add_explicit(&lane->references, 1, memory_order_relaxed);
+    rill_reference(&lane->references);
 }
 
 void rill_lane_release(struct rill_lane *lane)
 {
-    if (atomic_fetch_sub_explicit(&lane->references, 1, memory_order_acq_rel) != 1)
+    if (!rill_dereference(&lane->references))
         return;
     rill_arena_destroy(&lane->arena);
     dispose(lane);
