@@ -920,10 +920,14 @@ static void dispose(struct rill_lane *lane)
     free(lane);
 }
 
+/* A full queue must fit: its messages, what they leave unused at the ends of their blocks, and the blocks that writer and reader are in. With less, a
+ * pipeline that fills its limit gives blocks to the system at each round, and pays for fresh pages at the next. */
 static uint64_t bytes_to_keep(uint64_t limit)
 {
-    uint64_t keep = limit + limit / 4;
-    return keep < KEEP_MIN || !limit ? KEEP_MIN : keep > KEEP_MAX ? KEEP_MAX : keep;
+    if (limit == 0)
+        return KEEP_MIN;
+    uint64_t keep = limit > KEEP_MAX ? KEEP_MAX : limit + limit / 4 + 2 * LARGE_BLOCK;
+    return keep < KEEP_MIN ? KEEP_MIN : keep > KEEP_MAX ? KEEP_MAX : keep;
 }
 
 /* A receiver's quota is not for rotation. The page's word is only a guess of it: an error costs speed, or what the receiver does anyway. */

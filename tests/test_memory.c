@@ -2,6 +2,8 @@
 /* Memory follows the load: what a burst took goes back to the system when it was received, also if nothing is ever sent again. */
 #include "support.h"
 
+#include <sys/resource.h>
+
 #define BURST (SANITIZED ? 32 * MIB : 256 * MIB)
 #define LEFT (16 * MIB)
 #define LEFT_EACH (8 * MIB) /* and for each further sending process */
@@ -137,6 +139,69 @@ static void steady_stream(void *unused)
     require_ok(rill_receiver_close(&rx));
 }
 
+/* Gives how long it took. */
+static int64_t fill_and_drain(rill_sender *tx, rill_receiver *rx, const void *bytes, size_t size)
+{
+    int64_t before = rill_clock();
+    uint64_t sent = 0;
+    int result;
+    while ((result = rill_send(tx, bytes, size)) == RILL_OK)
+        sent++;
+    require_code(RILL_EFULL, result);
+    require(sent > 40);
+    for (uint64_t i = 0; i < sent; i++) {
+        rill_message *message = NULL;
+        require_ok(rill_recv(rx, &message));
+        require_equal(size, rill_message_size(message));
+        require_ok(rill_message_close(&message));
+    }
+    return rill_clock() - before;
+}
+
+static long page_faults(void)
+{
+    struct rusage usage;
+    require(getrusage(RUSAGE_SELF, &usage) == 0);
+    return usage.ru_minflt;
+}
+
+/* What fills a pipeline's limit and is drained again, over and over, lies in the same pages each time: the ends of blocks are left unused, and a queue
+ * that is just full must not have any of them given back for it. */
+static void full_pipeline(void *unused)
+{
+    static const size_t sizes[] = {5000, 33000, 48 << 10, 64 << 10};
+    static unsigned char bytes[64 << 10];
+    enum { ROUNDS = 40, TRIES = 20 };
+    (void)unused;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct rill_channel_options options = {.size = sizeof options, .limit = RILL_PIPELINE_LIMIT, .on_full = RILL_FULL_ERROR};
+        rill_sender *tx = NULL;
+        rill_receiver *rx = NULL;
+        int64_t slowest;
+        long faults;
+        unsigned tries = 0;
+        test_note = (long long)sizes[i];
+        require_ok(rill_channel(&options, &tx, &rx));
+        for (unsigned round = 0; round < ROUNDS; round++) /* it grows to what it needs */
+            (void)fill_and_drain(tx, rx, bytes, sizes[i]);
+        do {
+            long before = page_faults();
+            slowest = 0;
+            for (unsigned round = 0; round < ROUNDS; round++) {
+                int64_t took = fill_and_drain(tx, rx, bytes, sizes[i]);
+                slowest = took > slowest ? took : slowest;
+            }
+            faults = page_faults() - before;
+        } while (slowest > SECOND / 5 && ++tries < TRIES); /* blocks that are used too seldom do go back */
+        if (slowest > SECOND / 5)
+            skip_test("the machine is too slow");
+        dprintf(1, "%d times a full queue of messages of %zu bytes: %ld page faults\n", ROUNDS, sizes[i], faults);
+        require(faults < 512); /* a block has up to 256 pages */
+        require_ok(rill_sender_close(&tx));
+        require_ok(rill_receiver_close(&rx));
+    }
+}
+
 /* The memory of sending processes that have ended goes back while another one lives. `look` is what the receiver does in between. */
 static void dead_senders(void (*look)(rill_receiver *rx))
 {
@@ -203,6 +268,7 @@ static const struct test tests[] = {
     {"a burst of four processes leaves at most 8 MiB more for each", run_burst, &crowd, 120},
     {"many bursts of all sizes do not add up", many_bursts, NULL, 120},
     {"a stream that is kept up with does not grow", steady_stream, NULL, 120},
+    {"a queue that is filled to its limit and drained stays in the same pages", full_pipeline, NULL, 60},
     {"the memory of senders that have ended goes back to a receiver that sleeps", dead_while_asleep, NULL, 60},
     {"the memory of senders that have ended goes back to a receiver that only tries", dead_while_polling, NULL, 60},
 };
