@@ -10,12 +10,14 @@
 
 #include <stdint.h>
 
+#include "layout.h"
 #include "segment.h"
 
 struct rill_arena;
 
-/* Makes an arena over the segment. RILL_ENOMEM: no memory, or no arena left (jemalloc has 4,094 of them). */
-int rill_arena_create(struct rill_segment *segment, struct rill_arena **arena);
+/* Makes an arena over the segment. What is free and has memory is lent to the receiver over the lane's header; without one (NULL) it goes to the system.
+ * RILL_ENOMEM: no memory, or no arena left (jemalloc has 4,094 of them). */
+int rill_arena_create(struct rill_segment *segment, struct rill_lane_header *header, struct rill_arena **arena);
 
 /* Frees the arena's private parts. The segment must still be there; what was allocated in it stays as it is, for the receiver to read. */
 void rill_arena_destroy(struct rill_arena **arena);
@@ -23,7 +25,7 @@ void rill_arena_destroy(struct rill_arena **arena);
 #define RILL_ARENA_ALIGNMENT 64
 
 /* Allocates at least `*size` bytes aligned to `alignment` (a power of two, at least RILL_ARENA_ALIGNMENT), committed; gives where, and how many it has
- * become. RILL_ENOMEM. */
+ * become. RILL_ENOMEM. RILL_EBUSY: what is free is being given to the system by the receiver at this moment. */
 int rill_arena_alloc_aligned(struct rill_arena *arena, uint64_t alignment, uint64_t *size, uint64_t *offset, unsigned char **pointer);
 int rill_arena_alloc(struct rill_arena *arena, uint64_t *size, uint64_t *offset, unsigned char **pointer); /* to RILL_ARENA_ALIGNMENT */
 
@@ -33,10 +35,11 @@ uint64_t rill_arena_capacity(uint64_t alignment, uint64_t size);
 /* Makes an allocation smaller in place, if it can; gives how many bytes it has then. */
 uint64_t rill_arena_shrink(struct rill_arena *arena, unsigned char *pointer, uint64_t size);
 
-/* Frees an allocation. A punched one may not be used again before it is committed, so it must not rest in a cache: say so. */
+/* Frees an allocation. Punched: there is no memory behind it any more. */
 void rill_arena_free(struct rill_arena *arena, unsigned char *pointer, bool punched);
 
-/* Gives back to the system all that the arena holds free. After any punched block was freed, before the next allocation. */
-void rill_arena_purge(struct rill_arena *arena);
+/* Free memory that is more than `most` bytes goes to the system; what stays is lent to the receiver, who can give it to the system later, if it is more
+ * than `unlent`. */
+void rill_arena_rest(struct rill_arena *arena, uint64_t most, uint64_t unlent);
 
 #endif

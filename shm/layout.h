@@ -14,7 +14,7 @@
  *
  * Lane, one for each channel and sending process, a growable segment mapped by its owner and the receiver:
  *   offset 0          struct rill_lane_header (one page)
- *   behind it         extents that the owner hands out: blocks of rings, and the extents of its arena
+ *   behind it         extents that the owner hands out: blocks of rings, the extents of its arena, a page for its struct rill_dirty_list
  *
  * Ring: a chain of blocks in a lane, each written once from its start to its end:
  *
@@ -40,10 +40,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RILL_LAYOUT_VERSION 2u
+#define RILL_LAYOUT_VERSION 3u
 #define RILL_PAGE_BYTES ((uint64_t)4096) /* granule of the layout; a system with larger pages rounds up in port.h */
 #define RILL_LINE_BYTES 64
 #define RILL_RINGS_MAX 32 /* rings of a lane; the sender's threads beyond wait for one another */
+
+#define RILL_DIRTY_MOST 255u /* ranges in a list */
 
 #define RILL_CLOSED_RESTING UINT32_C(2)
 #define RILL_RINGS_REVOKED UINT32_C(0x80000000)
@@ -82,6 +84,13 @@ struct rill_large {
     uint64_t offset;
     uint64_t size;
     uint64_t capacity; /* of its allocation: what is given back with it */
+};
+
+/* Free ranges of the arena that still have memory: a page, written by the owner and read by the receiver while they are lent (dirty.h). */
+struct rill_dirty_list {
+    uint64_t count;
+    uint64_t reserved;
+    struct rill_span ranges[RILL_DIRTY_MOST];
 };
 
 enum rill_carry_state {
@@ -173,7 +182,9 @@ struct rill_lane_header {
     /* Both write. */
     _Atomic uint64_t returned; /* stack of blocks that the receiver gives back: offset of the top, 0 is empty (returns.h) */
     _Atomic uint64_t taken;    /* how often the owner has looked at it: tells the receiver that blocks are reused. Only the owner writes this one */
-    unsigned char reserved4[RILL_LINE_BYTES - 16];
+    _Atomic uint64_t dirty;    /* free memory that either may take: offset of its list, and a state in the low bits (dirty.h) */
+    _Atomic uint32_t filling;  /* large loans that the owner's users have in hand. Only the owner writes this one */
+    unsigned char reserved4[RILL_LINE_BYTES - 28];
 
     /* The owner writes. What a spinning receiver looks at lies here, so nothing that every loan writes does. */
     _Atomic uint64_t room_at; /* wake the owner when `consumed` reaches this; 0: nobody waits */
@@ -195,6 +206,7 @@ static_assert(offsetof(struct rill_lane_header, room_at) == 4 * RILL_LINE_BYTES,
 static_assert(sizeof(struct rill_carried) == 40 && sizeof(struct rill_carried) % 8 == 0, "what follows it stays aligned");
 static_assert(sizeof(struct rill_ring_control) == RILL_LINE_BYTES, "threads on different rings share no line");
 static_assert(sizeof(struct rill_lane_header) <= RILL_PAGE_BYTES, "the header is the lane's first page");
+static_assert(sizeof(struct rill_dirty_list) == RILL_PAGE_BYTES, "a list of dirty ranges is one page");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock inside an atomic would be private to one process");
 
 /* Differs where a field of the above lies elsewhere; where one means something else RILL_LAYOUT_VERSION is counted up. (FNV-1a by words.) */
@@ -212,11 +224,11 @@ static inline uint64_t rill_fingerprint(void)
         AT_PAGE(max_message), AT_PAGE(on_full), AT_PAGE(max_lanes), AT_PAGE(max_objects), AT_PAGE(ticket), AT_PAGE(rings), AT_PAGE(rang),
         AT_PAGE(closed), AT_PAGE(reader), AT_PAGE(objects_come), AT_PAGE(generation), AT_PAGE(spread), sizeof(struct rill_page),
         AT_LANE(fingerprint), AT_LANE(id), AT_LANE(parked), AT_LANE(number), AT_LANE(refused), AT_LANE(consumed), AT_LANE(consumed_messages),
-        AT_LANE(unpacked), AT_LANE(unchained), AT_LANE(returned), AT_LANE(taken), AT_LANE(room_at), AT_LANE(rings), AT_LANE(closed),
-        AT_LANE(imports), AT_LANE(ring), sizeof(struct rill_lane_header),
+        AT_LANE(unpacked), AT_LANE(unchained), AT_LANE(returned), AT_LANE(taken), AT_LANE(dirty), AT_LANE(filling), AT_LANE(room_at), AT_LANE(rings),
+        AT_LANE(closed), AT_LANE(imports), AT_LANE(ring), sizeof(struct rill_lane_header),
         AT_RING(first), AT_RING(sent_messages), AT_RING(sent_bytes), AT_RING(sent_weight), sizeof(struct rill_ring_control),
         AT_CARRIED(state), AT_CARRIED(objects), AT_CARRIED(handles), AT_CARRIED(section), AT_CARRIED(number), AT_CARRIED(held),
-        sizeof(struct rill_carried), sizeof(struct rill_large), sizeof(struct rill_span),
+        sizeof(struct rill_carried), sizeof(struct rill_large), sizeof(struct rill_span), offsetof(struct rill_dirty_list, ranges),
     };
 #undef AT_PAGE
 #undef AT_LANE

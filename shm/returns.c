@@ -7,7 +7,7 @@
 #define PUNCH_MIN ((uint64_t)16 << 10) /* below this a system call costs more than the pages are worth */
 #define ACTIVE_ENOUGH 2
 #define QUIET_MOST 8 /* pushes between two looks of an owner that goes on: blocks of its ring, and what was closed together; */
-#define QUIET_BYTES ((uint64_t)4 << 20) /* and bytes: large blocks are taken back when they have gone round */
+#define QUIET_BYTES ((uint64_t)4 << 20) /* and bytes beyond as many of the largest: large blocks are taken back when they have gone round */
 
 bool rill_return_wants_punch(struct rill_returner *returner, const struct rill_lane_header *header, uint64_t size)
 {
@@ -17,10 +17,14 @@ bool rill_return_wants_punch(struct rill_returner *returner, const struct rill_l
         returner->idle = 0;
         returner->quiet = 0;
         returner->quiet_bytes = 0;
+        returner->largest = size;
         if (returner->active < ACTIVE_ENOUGH)
             returner->active++;
-    } else if (++returner->quiet > QUIET_MOST && (returner->quiet_bytes += size) > QUIET_BYTES) {
-        returner->active = 0;
+    } else if (++returner->quiet > QUIET_MOST) {
+        returner->quiet_bytes += size;
+        returner->largest = size > returner->largest ? size : returner->largest;
+        if (returner->quiet_bytes > QUIET_BYTES + QUIET_MOST * returner->largest)
+            returner->active = 0;
     }
     bool reused = returner->active == ACTIVE_ENOUGH;
     if (!reused && returner->idle + size > returner->idle_max && size >= PUNCH_MIN)
@@ -50,6 +54,7 @@ void rill_return_push(struct rill_returner *returner, struct rill_lane_header *h
                       bool punched)
 {
     uint64_t words[2] = {0, punched ? UINT64_C(1) << 16 : 0};
+    returner->pushes++;
     if (returner->count && size >= RILL_PAGE_BYTES) {
         memcpy(block + sizeof words, returner->held, returner->count * sizeof *returner->held);
         words[1] |= returner->count;

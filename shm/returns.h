@@ -40,7 +40,8 @@ struct rill_returner {
     uint64_t idle;      /* bytes pushed since the owner last looked, not punched */
     unsigned active;    /* pushes that found that the owner had looked since the one before, while it went on looking */
     unsigned quiet;     /* pushes since it last looked, */
-    uint64_t quiet_bytes; /* and bytes of those beyond the first few */
+    uint64_t quiet_bytes, largest; /* and bytes of those beyond the first few, and the largest of all */
+    uint64_t pushes;    /* blocks given back, but for those held back */
     unsigned count;     /* entries held back here, all punched */
     uint64_t held[RILL_RETURN_ENTRIES];
     struct rill_rest *rests; /* RILL_RESTS of them, or NULL until the first */

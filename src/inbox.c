@@ -22,7 +22,6 @@
 #define ABSORB_EVERY 1024u      /* looks: what a hostile sender's writes to the page can hide is found then */
 #define SETTLE_AFTER 4u
 #define DRAINS_MOST 4u          /* looks at the socket for the packet of a record whose owner is gone */
-#define TRIM_AFTER INT64_C(250000000) /* ns of silence after which blocks that wait for their owner, and mappings of pools, are given to the system */
 #define LOOK_AGAIN 1            /* internal: a lane was dropped, the look has to start anew */
 #define PENDING 2               /* internal: the objects of a record have not come yet */
 
@@ -774,34 +773,46 @@ static bool anything_active_stirs(const struct rill_inbox *inbox)
     return false;
 }
 
-/* `resting` is read without the lock: what another thread gives back at this moment is seen at the next sleep. */
-static bool anything_rests(const struct rill_inbox *inbox)
+/* Notes for later, when these lanes may be armed, that some have memory to trim. Read without the lock: what another thread gives back at this moment is
+ * seen at the next sleep. */
+static bool anything_rests(struct rill_inbox *inbox)
 {
-    for (uint32_t i = 0; i < inbox->active_count; i++)
-        if (atomic_load_explicit(&inbox->active[i]->returner.resting, memory_order_relaxed))
-            return true;
-    return false;
+    for (uint32_t i = 0; i < inbox->active_count && !inbox->rests; i++)
+        inbox->rests = rill_inlane_rests(inbox->active[i]);
+    return inbox->rests;
 }
 
-static bool anything_to_trim(const struct rill_inbox *inbox)
-{
-    return anything_rests(inbox) || rill_pieces_kept();
-}
-
-/* Shall a sleep without deadline end after TRIM_AFTER? While it stays so, that costs no call. */
+/* Shall a sleep without deadline end after a while? While it stays so, that costs no call. */
 static void set_restless(struct rill_inbox *inbox, bool restless)
 {
-    if (inbox->restless != restless && rill_port_set_patience(inbox->socket, restless ? TRIM_AFTER : 0))
+    if (inbox->restless != restless && rill_port_set_patience(inbox->socket, restless ? RILL_TRIM_AFTER : 0))
         inbox->restless = restless;
 }
 
-static void trim(struct rill_inbox *inbox)
+static int64_t trim_lanes(void *state, int64_t now)
 {
-    for (uint32_t i = 0; i < inbox->active_count; i++)
-        rill_inlane_trim(inbox->active[i]);
-    (void)rill_pieces_drop(rill_port_clock() - TRIM_AFTER);
-    inbox->restless = true; /* whoever set the patience */
-    set_restless(inbox, anything_to_trim(inbox));
+    struct rill_inbox *inbox = state;
+    int64_t next = RILL_FOREVER;
+    if (!anything_rests(inbox))
+        return RILL_FOREVER;
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
+        int64_t due = inbox->lanes[i] ? rill_inlane_trim(inbox->lanes[i], now) : RILL_FOREVER;
+        next = due < next ? due : next;
+    }
+    inbox->rests = next != RILL_FOREVER;
+    return next;
+}
+
+/* Gives silent owners' memory to the system, and mappings of pools. When to do it again; RILL_FOREVER: nothing is left. */
+static int64_t trim(struct rill_inbox *inbox)
+{
+    bool pieces = rill_pieces_kept();
+    if (!pieces && !anything_rests(inbox))
+        return RILL_FOREVER;
+    int64_t now = rill_port_clock(), next = trim_lanes(inbox, now);
+    if (pieces)
+        next = now + RILL_TRIM_AFTER < next ? now + RILL_TRIM_AFTER : next;
+    return next;
 }
 
 /* Takes all packets. RILL_EREADY: there were some, or no sender is left. */
@@ -818,6 +829,7 @@ static int settle_packets(struct rill_inbox *inbox)
  * active again: a lane that had rung for its number and were read without, would be silent with its next message. */
 static int arm_lanes(struct rill_inbox *inbox)
 {
+    (void)anything_rests(inbox);
     rill_inbox_publish_all(inbox, true);
     arm_all(inbox);
     if (anything_active_stirs(inbox) || rill_inbox_found_dead_before_sleep(inbox)) {
@@ -858,19 +870,19 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
         code = settle_packets(inbox);
     uint32_t armed = inbox->active_count;
     bool for_ever = deadline == RILL_FOREVER && event == RILL_NO_OBJECT;
-    bool trims = anything_to_trim(inbox);
-    int64_t trim_at = trims && !for_ever ? rill_port_clock() + TRIM_AFTER : RILL_FOREVER;
+    int64_t trim_at = trim(inbox);
     if (for_ever)
-        set_restless(inbox, trims);
+        set_restless(inbox, trim_at != RILL_FOREVER);
     if (code == RILL_OK)
         code = arm_lanes(inbox);
     if (code != RILL_OK)
         return code == RILL_EREADY ? RILL_OK : code;
     ++*slept;
-    code = rill_inbox_take_packet(inbox, event, trim_at < deadline ? trim_at : deadline);
+    code = rill_inbox_take_packet(inbox, event, for_ever || deadline < trim_at ? deadline : trim_at);
     if (code == RILL_ETIMEDOUT && (for_ever || trim_at < deadline)) {
         reactivate(inbox, armed);
-        trim(inbox);
+        inbox->restless = true; /* whoever set the patience */
+        (void)rill_pieces_drop(rill_port_clock() - RILL_TRIM_AFTER);
         return RILL_OK;
     }
     if (code == RILL_ETIMEDOUT || code == RILL_EINTERRUPTED || code == RILL_EEMPTY)
@@ -889,6 +901,7 @@ const struct rill_source rill_inbox_source = {
     .arrived = arrived,
     .arm = arm,
     .sleep = sleep_until,
+    .trim = trim_lanes,
     .pack = rill_inbox_pack,
     .unpack = rill_inbox_unpack,
     .moved = rill_inbox_moved,

@@ -89,6 +89,8 @@ struct rill_inlane {
     _Atomic uint32_t dropped;        /* its owner is gone: what is given back is given back to nobody */
     pthread_mutex_t lock;            /* the returner, and the two lists */
     struct rill_returner returner;
+    uint64_t still_at;               /* what memory went to and fro when it was looked at last, */
+    int64_t still_since;             /* and since when that has not changed */
     struct rill_inblock *blocks;     /* of rings, in which a ring or a message of this process still is */
     _Atomic uint32_t buffers;        /* received and not closed yet: while there are some the receiver stays */
     rill_message *lent;              /* messages of this process in the arena */
@@ -154,6 +156,7 @@ struct rill_inbox {
     uint32_t sleeps;
     uint32_t next_check; /* the lane whose owner is asked after next */
     bool restless;       /* the socket's patience is set: a sleep ends after a while without costing a call more */
+    bool rests;          /* a lane may have memory to trim */
     bool may_rest;       /* the channel was made here: its only lane may rest when its owner has closed it (reuse.h) */
     bool disconnected;   /* no sender is left, and all lanes have been looked at since */
     uint32_t faults[3];  /* lanes refused and not yet told: EPEER, EVERSION, EQUOTA */

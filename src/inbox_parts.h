@@ -50,7 +50,10 @@ bool rill_inbox_is_fault(int code);
 void rill_inlane_give_back(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
 /* Notes a message that lies in the arena. */
 void rill_inlane_link_message(struct rill_inlane *lane, rill_message *message);
-void rill_inlane_trim(struct rill_inlane *lane);
+/* Has its owner memory that it could do without? A hint. */
+bool rill_inlane_rests(const struct rill_inlane *lane);
+/* Gives that to the system if the owner has been silent for RILL_TRIM_AFTER. When to ask again; RILL_FOREVER: there is nothing. */
+int64_t rill_inlane_trim(struct rill_inlane *lane, int64_t now);
 /* The ring goes on elsewhere. */
 void rill_inring_leave_block(struct rill_inring *ring);
 /* From now on the lane is looked at. */

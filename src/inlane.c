@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "../shm/carry.h"
+#include "../shm/dirty.h"
 #include "../shm/wake.h"
 #include "lock.h"
 #include "message.h"
 #include "process.h"
 #include "reuse.h"
+#include "source.h"
 #include "streak.h"
 
 #define CHAIN_MOST (1u << 20)   /* returned blocks looked through at one time: a hostile chain could go round for ever */
@@ -165,18 +167,72 @@ static unsigned char *punch_chain(struct rill_inlane *lane, uint64_t at)
     return NULL;
 }
 
-/* The lane's owner has not looked for a while at what came back: its pages go to the system. */
-void rill_inlane_trim(struct rill_inlane *lane)
+static void punch_returned(struct rill_inlane *lane)
+{
+    if (!atomic_load_explicit(&lane->returner.resting, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&lane->returner.resting, false, memory_order_relaxed);
+    uint64_t first = rill_return_recall(lane->header);
+    unsigned char *last = first ? punch_chain(lane, first) : NULL;
+    if (last)
+        rill_return_restore(lane->header, first, last);
+}
+
+/* Each range is read once. One that is not sound is the owner's loss. */
+static void punch_dirty(struct rill_inlane *lane)
+{
+    unsigned char *list;
+    uint64_t offset = rill_dirty_lent(lane->header), count;
+    if (!offset || rill_inlane_at(lane, offset, RILL_PAGE_BYTES, &list) != RILL_OK || !rill_dirty_take(lane->header, offset))
+        return;
+    memcpy(&count, list + offsetof(struct rill_dirty_list, count), sizeof count);
+    for (uint64_t i = 0; i < count && i < RILL_DIRTY_MOST; i++) {
+        struct rill_span range;
+        memcpy(&range, list + offsetof(struct rill_dirty_list, ranges) + i * sizeof range, sizeof range);
+        if (range.offset >= RILL_PAGE_BYTES && range.size <= INT64_MAX && range.offset <= INT64_MAX - range.size)
+            punch(lane, range.offset, range.size, false);
+    }
+    rill_dirty_done(lane->header, offset);
+}
+
+bool rill_inlane_rests(const struct rill_inlane *lane)
+{
+    return atomic_load_explicit(&lane->returner.resting, memory_order_relaxed) || rill_dirty_lent(lane->header);
+}
+
+/* Counts up while memory goes to and fro: hints, read relaxed. */
+static uint64_t traffic(const struct rill_inlane *lane)
+{
+    return atomic_load_explicit(&lane->header->taken, memory_order_relaxed) + lane->returner.pushes;
+}
+
+/* When the lane will have been silent for long enough. A large buffer that is being filled is no silence, unless it goes on. */
+static int64_t trim_at(struct rill_inlane *lane, int64_t now)
+{
+    uint64_t seen = traffic(lane);
+    if (!lane->still_since || seen != lane->still_at) {
+        lane->still_at = seen;
+        lane->still_since = now;
+    }
+    bool fills = atomic_load_explicit(&lane->header->filling, memory_order_relaxed) != 0;
+    return lane->still_since + (fills ? RILL_TRIM_FILLING : RILL_TRIM_AFTER);
+}
+
+/* What came back to the lane's owner, and what it has free, goes to the system if it was silent for a while. */
+int64_t rill_inlane_trim(struct rill_inlane *lane, int64_t now)
 {
     (void)pthread_mutex_lock(&lane->lock);
-    if (atomic_load_explicit(&lane->returner.resting, memory_order_relaxed) && !atomic_load_explicit(&lane->dropped, memory_order_relaxed)) {
-        atomic_store_explicit(&lane->returner.resting, false, memory_order_relaxed);
-        uint64_t first = rill_return_recall(lane->header);
-        unsigned char *last = first ? punch_chain(lane, first) : NULL;
-        if (last)
-            rill_return_restore(lane->header, first, last);
+    int64_t due = RILL_FOREVER;
+    if (rill_inlane_rests(lane) && !atomic_load_explicit(&lane->dropped, memory_order_relaxed)) {
+        due = trim_at(lane, now);
+        if (due <= now) {
+            punch_returned(lane);
+            punch_dirty(lane);
+            due = RILL_FOREVER;
+        }
     }
     (void)pthread_mutex_unlock(&lane->lock);
+    return due;
 }
 
 /* ---- blocks of rings ---- */

@@ -21,6 +21,8 @@
 #define BUSY_BYTES ((uint64_t)4 << 20)   /* what a busy ring grows to by itself: more than the caches between two cores, less than their share of the last one */
 #define ROTATE_BYTES ((uint64_t)3 << 20) /* large blocks are lent by turns, so that this much lies between two uses of one */
 #define WAKE_TRIES 16u                   /* the system may be short of memory for a moment */
+#define FILLING_MIN ((uint64_t)16 << 20)  /* a loan of this size may take a while to fill */
+#define PEAK_TIMES 4                     /* so often the most that is out is lent until it is counted anew */
 #define LARGE_MIN ((uint64_t)32 << 10)   /* an allocation of this size that comes back is reused as it is, without asking the arena */
 #define HELD_MOST ((uint64_t)1 << 30)     /* what a receiver may have in hand beyond four times the queue's limit, or four more messages like this */
 #define KEEP_MIN ((uint64_t)5 << 20)     /* what is kept when it comes back; what is more was a burst */
@@ -116,7 +118,6 @@ static void reclaim(struct rill_lane *lane, const struct rill_block *block, bool
         lane->large_bytes += block->size;
     } else {
         rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block->offset, 1), punched);
-        lane->arena_free += punched ? 0 : block->size;
     }
 }
 
@@ -132,10 +133,46 @@ static void reclaim_entries(struct rill_lane *lane, const unsigned char *entries
     }
 }
 
-static void purge(struct rill_lane *lane)
+static uint64_t bytes_out(const struct rill_lane *lane)
 {
-    rill_arena_purge(lane->arena);
-    lane->arena_free = 0;
+    return lane->blocks.bytes + lane->loaned;
+}
+
+/* How much free memory may rest dirty: with what is out it comes to the most that was out lately. */
+static uint64_t dirty_most(const struct rill_lane *lane)
+{
+    uint64_t peak = lane->peak[0] > lane->peak[1] ? lane->peak[0] : lane->peak[1];
+    uint64_t out = bytes_out(lane);
+    return peak > out + lane->keep_bytes ? peak - out : lane->keep_bytes;
+}
+
+/* After anything was freed or allocated. */
+static void rest_free(struct rill_lane *lane)
+{
+    if (lane->arena)
+        rill_arena_rest(lane->arena, dirty_most(lane), KEEP_MIN);
+}
+
+/* In a shortage all that is free goes to the system. False: there is nothing. */
+static bool give_up_free(struct rill_lane *lane)
+{
+    if (lane->arena)
+        rill_arena_rest(lane->arena, 0, 0);
+    return lane->arena != NULL;
+}
+
+/* The most that is out, in the latest stretch of lending and in the one before. A stretch is four times as long as that, so that sizes that come and go
+ * have all come. */
+static void note_peak(struct rill_lane *lane)
+{
+    uint64_t *peak = lane->peak;
+    if (lane->large_lent - lane->peak_from > PEAK_TIMES * (peak[0] > peak[1] ? peak[0] : peak[1])) {
+        peak[1] = peak[0];
+        peak[0] = 0;
+        lane->peak_from = lane->large_lent;
+    }
+    if (peak[0] < bytes_out(lane))
+        peak[0] = bytes_out(lane);
 }
 
 static struct rill_block large_remove(struct rill_lane *lane, size_t index)
@@ -162,7 +199,6 @@ static void large_free(struct rill_lane *lane, size_t index)
 {
     struct rill_block block = large_remove(lane, index);
     rill_arena_free(lane->arena, rill_segment_at(&lane->segment, block.offset, 1), false);
-    lane->arena_free += block.size;
 }
 
 /* What came back and is more than goes round goes on resting on the return stack, and not here: so the receiver can give its pages to the system if
@@ -217,7 +253,6 @@ static void collect_returned(struct rill_lane *lane)
 {
     uint64_t offset = rill_return_take(lane->header);
     size_t spare_before = lane->spare_count, large_before = lane->large_count;
-    bool any_punched = false;
     struct rill_block block;
     while (rill_blocks_remove(&lane->blocks, offset, &block)) {
         unsigned char *node = rill_segment_at(&lane->segment, block.offset, block.size);
@@ -229,19 +264,19 @@ static void collect_returned(struct rill_lane *lane)
         if (count <= RILL_RETURN_ENTRIES && block.size >= RILL_PAGE_BYTES)
             reclaim_entries(lane, node + sizeof words, count);
         reclaim(lane, &block, punched);
-        any_punched |= punched || count;
+        if (punched && block.kind == RILL_BLOCK_LARGE)
+            (void)rill_port_memory_punch(lane->segment.memory, block.offset, RILL_PAGE_BYTES); /* the page that its node was in */
         offset = words[0];
     }
     spare_reverse(lane, spare_before);
     large_reverse(lane, large_before);
-    if (lane->arena && any_punched)
-        purge(lane);
 }
 
 static void take_returned(struct rill_lane *lane)
 {
     collect_returned(lane);
     rest_large(lane);
+    rest_free(lane);
 }
 
 /* ---- growing ---- */
@@ -264,6 +299,17 @@ static bool held_too_much(const struct rill_lane *lane, uint64_t size)
     return lane->limit && lane->blocks.bytes / 4 > (lane->limit > size ? lane->limit : size) + HELD_MOST / 4;
 }
 
+static int take_committed(struct rill_lane *lane, uint64_t size, uint64_t *offset)
+{
+    int code = rill_segment_take(&lane->segment, size, RILL_PAGE_BYTES, offset);
+    if (code != RILL_OK)
+        return code;
+    code = rill_segment_commit(&lane->segment, *offset, size);
+    if (code != RILL_OK)
+        rill_segment_give(&lane->segment, *offset, size);
+    return code;
+}
+
 static int make_ring_block(struct rill_lane *lane, uint64_t least, struct rill_block *block)
 {
     int code = held_too_much(lane, least) ? RILL_ENOMEM : rill_blocks_reserve(&lane->blocks);
@@ -271,9 +317,9 @@ static int make_ring_block(struct rill_lane *lane, uint64_t least, struct rill_b
         return code;
     uint64_t size = next_block_size(lane, least);
     uint64_t offset;
-    code = rill_segment_take(&lane->segment, size, RILL_PAGE_BYTES, &offset);
-    if (code == RILL_OK)
-        code = rill_segment_commit(&lane->segment, offset, size);
+    code = take_committed(lane, size, &offset);
+    if (code == RILL_ENOMEM && give_up_free(lane))
+        code = take_committed(lane, size, &offset);
     if (code != RILL_OK)
         return code;
     *block = (struct rill_block){.offset = offset, .size = size, .entered = rill_port_clock(), .kind = RILL_BLOCK_RING};
@@ -473,7 +519,7 @@ static void free_large(struct rill_lane *lane, uint64_t offset)
     if (rill_blocks_remove(&lane->blocks, offset, &block)) {
         /* Not to be rested: what the receiver remembers of this place is from an earlier block, which may have been larger. */
         rill_arena_free(lane->arena, rill_segment_at(&lane->segment, offset, 1), false);
-        lane->arena_free += block.size;
+        rest_free(lane);
     }
     (void)pthread_mutex_unlock(&lane->lock);
 }
@@ -482,20 +528,14 @@ static int allocate_in_arena(struct rill_lane *lane, uint64_t alignment, struct 
 {
     free_large_blocks(lane, large->capacity);
     large->capacity = large->size;
-    int code = rill_arena_alloc_aligned(lane->arena, alignment, &large->capacity, &large->offset, block);
-    if (code != RILL_OK)
-        return code;
-    lane->arena_free -= lane->arena_free < large->capacity ? lane->arena_free : large->capacity;
-    if (lane->arena_free > lane->keep_bytes)
-        purge(lane);
-    return RILL_OK;
+    return rill_arena_alloc_aligned(lane->arena, alignment, &large->capacity, &large->offset, block);
 }
 
-/* Under the lock. RILL_ENOTSUP: there is no arena for this lane. */
+/* Under the lock. RILL_ENOTSUP: there is no arena for this lane, or not at this moment. */
 static int allocate(struct rill_lane *lane, uint64_t alignment, struct rill_large *large, unsigned char **block)
 {
     if (!lane->arena && !lane->arena_failed)
-        lane->arena_failed = rill_arena_create(&lane->segment, &lane->arena) != RILL_OK;
+        lane->arena_failed = rill_arena_create(&lane->segment, lane->header, &lane->arena) != RILL_OK;
     if (!lane->arena)
         return RILL_ENOTSUP;
     uint64_t capacity = rill_arena_capacity(alignment, large->size);
@@ -511,16 +551,34 @@ static int allocate(struct rill_lane *lane, uint64_t alignment, struct rill_larg
     int code = reused ? RILL_OK : allocate_in_arena(lane, alignment, large, block);
     if (code != RILL_OK && reuse_large(lane, alignment, capacity, true, large, block))
         code = RILL_OK; /* better a slow one than none */
+    if (code == RILL_ENOMEM && give_up_free(lane))
+        code = allocate_in_arena(lane, alignment, large, block);
     rest_large(lane);
-    return code;
+    rest_free(lane);
+    return code == RILL_EBUSY ? RILL_ENOTSUP : code;
 }
 
-static void free_loan(struct rill_lane *lane, const struct rill_large *large, unsigned char *block)
+/* Counts a loan that the user has in hand from now on, or has no more. What takes long to fill is told: the receiver shall not take the silence meanwhile
+ * for the end, and give away the memory of the next one. */
+static void count_loan(struct rill_lane *lane, uint64_t capacity)
+{
+    lane->loaned += capacity;
+    note_peak(lane);
+    if (capacity >= FILLING_MIN)
+        atomic_store_explicit(&lane->header->filling, ++lane->filling, memory_order_relaxed); /* a hint */
+}
+
+static void uncount_loan(struct rill_lane *lane, uint64_t capacity)
+{
+    lane->loaned -= capacity;
+    if (capacity >= FILLING_MIN)
+        atomic_store_explicit(&lane->header->filling, --lane->filling, memory_order_relaxed);
+}
+
+static void free_loan(struct rill_lane *lane, unsigned char *block)
 {
     rill_arena_free(lane->arena, block, false);
-    lane->arena_free += large->capacity;
-    if (lane->arena_free > lane->keep_bytes)
-        purge(lane);
+    rest_free(lane);
 }
 
 int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignment, struct rill_large *large, unsigned char **block)
@@ -534,7 +592,9 @@ int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignmen
     else if (grown && held_too_much(lane, large->size))
         code = RILL_ENOMEM;
     if (grown && code != RILL_OK)
-        free_loan(lane, large, *block);
+        free_loan(lane, *block);
+    if (code == RILL_OK)
+        count_loan(lane, large->capacity);
     rill_unlock(&lane->lock, locked);
     return code;
 }
@@ -542,7 +602,8 @@ int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignmen
 void rill_lane_unloan(struct rill_lane *lane, const struct rill_large *large, unsigned char *block)
 {
     bool locked = rill_lock(&lane->lock);
-    free_loan(lane, large, block);
+    uncount_loan(lane, large->capacity);
+    free_loan(lane, block);
     rill_unlock(&lane->lock, locked);
 }
 
@@ -552,10 +613,10 @@ void rill_lane_shrink_loan(struct rill_lane *lane, struct rill_large *large, uns
         return; /* it would cost more than it gives */
     (void)pthread_mutex_lock(&lane->lock);
     uint64_t smaller = rill_arena_shrink(lane->arena, block, large->size ? large->size : 1);
-    lane->arena_free += large->capacity - smaller;
+    uncount_loan(lane, large->capacity);
     large->capacity = smaller;
-    if (lane->arena_free > lane->keep_bytes)
-        purge(lane);
+    count_loan(lane, large->capacity);
+    rest_free(lane);
     (void)pthread_mutex_unlock(&lane->lock);
 }
 
@@ -563,6 +624,7 @@ static int lend(struct rill_lane *lane, const struct rill_large *large)
 {
     int code = rill_blocks_reserve(&lane->blocks);
     if (code == RILL_OK) {
+        uncount_loan(lane, large->capacity);
         rill_blocks_add(&lane->blocks, (struct rill_block){.offset = large->offset,
                                                            .size = large->capacity,
                                                            .entered = (int64_t)lane->large_lent,
@@ -575,7 +637,10 @@ static int lend(struct rill_lane *lane, const struct rill_large *large)
 static bool unlend(struct rill_lane *lane, const struct rill_large *large)
 {
     struct rill_block block;
-    return rill_blocks_remove(&lane->blocks, large->offset, &block);
+    bool still = rill_blocks_remove(&lane->blocks, large->offset, &block);
+    if (still)
+        count_loan(lane, large->capacity);
+    return still;
 }
 
 int rill_lane_lend(struct rill_lane *lane, const struct rill_large *large)
@@ -620,15 +685,18 @@ int rill_lane_put_loan(struct rill_lane *lane, struct rill_lane_ring *ring, rill
     return code;
 }
 
-/* For a message that is copied into it: it is in the table from the start, for nobody but this call uses it. */
-static int allocate_large(struct rill_lane *lane, rill_object socket, struct rill_large *large, unsigned char **block)
+/* Takes a block and copies what is sent into it. On success it is in the table. */
+static int fill_large(struct rill_lane *lane, rill_object socket, const struct rill_bytes *parts, size_t count, const struct rill_parcel *parcel,
+                      struct rill_large *large)
 {
-    int code = rill_lane_loan(lane, socket, RILL_ARENA_ALIGNMENT, large, block);
+    unsigned char *block;
+    int code = rill_lane_loan(lane, socket, RILL_ARENA_ALIGNMENT, large, &block);
     if (code != RILL_OK)
         return code;
+    rill_parts_copy(parcel ? put_section(block, parcel) : block, parts, count);
     code = rill_lane_lend(lane, large);
     if (code != RILL_OK)
-        rill_lane_unloan(lane, large, *block);
+        rill_lane_unloan(lane, large, block);
     return code;
 }
 
@@ -636,11 +704,9 @@ static int put_large(struct rill_lane *lane, struct rill_lane_ring *ring, rill_o
                      uint64_t size, const struct rill_parcel *parcel, struct rill_load *load)
 {
     struct rill_large large = {.size = size + (parcel ? parcel->section_bytes : 0)};
-    unsigned char *block;
-    int code = allocate_large(lane, socket, &large, &block);
+    int code = fill_large(lane, socket, parts, count, parcel, &large);
     if (code != RILL_OK)
         return code;
-    rill_parts_copy(parcel ? put_section(block, parcel) : block, parts, count);
     struct rill_record record = {.kind = RILL_KIND_LARGE};
     code = begin(lane, ring, socket, sizeof large, parcel, load, &record);
     if (code == RILL_OK) {

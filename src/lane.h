@@ -57,11 +57,14 @@ struct rill_lane {
     struct rill_segment segment;
     struct rill_blocks blocks;
     struct rill_arena *arena;   /* NULL until the first large message */
-    uint64_t arena_free;        /* bytes freed into the arena and not allocated again, at most */
     struct rill_block large[RILL_LARGE_MOST]; /* large blocks that came back, in the order in which they came back, to be lent again as they are */
     size_t large_count;
     uint64_t large_bytes;       /* of these */
     uint64_t large_lent;        /* bytes of all large blocks that were ever lent */
+    uint64_t peak[2];           /* the most bytes that were out at once, lately and before that, */
+    uint64_t peak_from;         /* since so many were lent */
+    uint64_t loaned;            /* bytes of loans that the users have in hand */
+    uint32_t filling;           /* how many of those have FILLING_MIN bytes at least */
     uint64_t rotate_bytes;      /* so many of them lie between two uses of one */
     _Atomic(unsigned char *) last_node; /* of the return stack: where the next one may lie as well; NULL: it is not likely to be looked at */
     bool arena_failed;          /* none is to be had: large messages lie in blocks of their ring */

@@ -7,6 +7,7 @@
 #include "inbox.h"
 #include "message.h"
 #include "options.h"
+#include "piece.h"
 #include "process.h"
 #include "source.h"
 
@@ -103,15 +104,56 @@ static void deactivate(rill_set *set, struct rill_entry *entry)
     set->active_count--;
 }
 
+/* ---- memory of silent senders ---- */
+
+static void note_resting(rill_set *set, struct rill_entry *entry)
+{
+    if (entry->resting || !entry->receiver->source->trim)
+        return;
+    entry->resting = true;
+    entry->next_resting = set->resting;
+    set->resting = entry;
+}
+
+static void forget_resting(rill_set *set, struct rill_entry *entry)
+{
+    struct rill_entry **link = &set->resting;
+    while (*link != entry)
+        link = &(*link)->next_resting;
+    *link = entry->next_resting;
+}
+
+/* Asks all that were armed since the last time, and those that have something. Gives when to ask again. */
+static int64_t trim(rill_set *set)
+{
+    bool pieces = rill_pieces_kept();
+    int64_t now = set->resting || pieces ? rill_port_clock() : 0;
+    int64_t next = pieces ? now + RILL_TRIM_AFTER : RILL_FOREVER;
+    for (struct rill_entry **link = &set->resting; *link;) {
+        struct rill_entry *entry = *link;
+        int64_t due = entry->receiver->source->trim(entry->receiver->state, now);
+        next = due < next ? due : next;
+        entry->resting = due != RILL_FOREVER;
+        if (entry->resting)
+            link = &entry->next_resting;
+        else
+            *link = entry->next_resting;
+    }
+    return next;
+}
+
+/* ---- armed and active ---- */
+
 /* True: it is armed, and active no more. */
 static bool retire(rill_set *set, struct rill_entry *entry)
 {
     if (entry->readable || entry->error)
         return false;
     int code = entry->receiver->source->arm(entry->receiver->state);
-    if (code == RILL_OK)
+    if (code == RILL_OK) {
         deactivate(set, entry);
-    else if (code != RILL_EREADY)
+        note_resting(set, entry);
+    } else if (code != RILL_EREADY)
         entry->error = code;
     return code == RILL_OK;
 }
@@ -435,7 +477,10 @@ int rill_set_collect(rill_set *set, int64_t deadline, struct rill_set_event *eve
         asked = false;
         if (spin(set, deadline) || rill_set_arm_all(set) != RILL_OK)
             continue;
-        int code = sleep_on_poller(set, deadline);
+        int64_t trim_at = trim(set);
+        int code = sleep_on_poller(set, trim_at < deadline ? trim_at : deadline);
+        if (code == RILL_ETIMEDOUT && trim_at < deadline)
+            (void)rill_pieces_drop(rill_port_clock() - RILL_TRIM_AFTER);
         if (code != RILL_OK && code != RILL_ETIMEDOUT)
             return code;
     }
@@ -489,6 +534,8 @@ rill_receiver *rill_set_leave(rill_set *set, struct rill_entry *entry)
         rill_port_poller_remove(set->poller, receiver->socket);
     }
     deactivate(set, entry);
+    if (entry->resting)
+        forget_resting(set, entry);
     unlist(set, entry);
     free(entry);
     rill_receiver_leave(receiver);

@@ -42,6 +42,8 @@ struct rill_entry {
     struct rill_bell bell;         /* in process: rings in place of the socket */
     struct rill_entry *next_rung;
     bool rung;
+    struct rill_entry *next_resting;
+    bool resting;                  /* in the list of those that may have memory to trim */
 };
 
 struct rill_set {
@@ -62,6 +64,7 @@ struct rill_set {
     size_t active_count;
     pthread_mutex_t rung_lock;     /* taken under a queue's lock */
     struct rill_entry *rung;
+    struct rill_entry *resting;    /* armed, and not asked for memory to trim since */
     bool troubled;                 /* one of them could not go on for now: it is told once a call */
     struct rill_spin spin;
     uint64_t delivered, asked_at;  /* messages, in all and when the poller was last asked */

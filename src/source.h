@@ -10,6 +10,9 @@
 
 #include "port.h"
 
+#define RILL_TRIM_AFTER INT64_C(250000000)     /* ns of silence after which memory that waits for its owner goes to the system, */
+#define RILL_TRIM_FILLING INT64_C(10000000000) /* or of a silence in which the owner's user fills a large buffer */
+
 struct rill_parcel; /* handle.h */
 struct rill_blob;
 
@@ -44,6 +47,10 @@ struct rill_source {
 
     /* Sleeps until something comes, the event, or the deadline. RILL_OK may be spurious. Counts *slept up if it did sleep. */
     int (*sleep)(void *state, rill_object event, int64_t deadline, uint64_t *slept);
+
+    /* Gives to the system what silent senders have in their lanes and could use again. When to ask next, RILL_FOREVER: nothing is left. To be called when it
+     * is armed; NULL: nothing ever is. */
+    int64_t (*trim)(void *state, int64_t now);
 
     /* ---- a receiver that moves to another process; NULL: with its state it cannot ----
      * The socket, the control page and the reader's name travel without these. */

@@ -56,7 +56,7 @@ static void allocations_lie_in_the_segment_and_keep_their_bytes(void *argument)
     struct held held[HELD] = {0};
     struct dice dice = {.state = 8};
     require_ok(rill_segment_create(&segment, RILL_PAGE_BYTES));
-    require_ok(rill_arena_create(&segment, &arena));
+    require_ok(rill_arena_create(&segment, NULL, &arena));
     for (size_t step = 0; step < rounds(6000); step++) {
         struct held *one = &held[roll(&dice) % HELD];
         test_note = (long long)step;
@@ -81,11 +81,11 @@ static void the_first_page_is_nobodys(void *argument)
     require_ok(rill_segment_create(&segment, RILL_PAGE_BYTES));
     unsigned char *header = rill_segment_at(&segment, 0, RILL_PAGE_BYTES);
     fill(header, RILL_PAGE_BYTES, 1);
-    require_ok(rill_arena_create(&segment, &arena));
+    require_ok(rill_arena_create(&segment, NULL, &arena));
     struct held held;
     for (uint64_t i = 0; i < 100; i++)
         allocate(arena, &segment, &held, 3000, i);
-    rill_arena_purge(arena);
+    rill_arena_rest(arena, 0, 0);
     rill_arena_destroy(&arena);
     require(filled(header, RILL_PAGE_BYTES, 1));
     rill_segment_close(&segment);
@@ -98,7 +98,7 @@ static void a_purge_gives_back_what_is_free_and_nothing_else(void *argument)
     struct rill_arena *arena;
     struct held kept, held[16];
     require_ok(rill_segment_create(&segment, RILL_PAGE_BYTES));
-    require_ok(rill_arena_create(&segment, &arena));
+    require_ok(rill_arena_create(&segment, NULL, &arena));
     allocate(arena, &segment, &kept, 100000, 1);
     uint64_t before = file_bytes(&segment);
     for (size_t i = 0; i < COUNT_OF(held); i++)
@@ -106,7 +106,7 @@ static void a_purge_gives_back_what_is_free_and_nothing_else(void *argument)
     require(file_bytes(&segment) >= 16 * MIB);
     for (size_t i = 0; i < COUNT_OF(held); i++)
         release(arena, &held[i]);
-    rill_arena_purge(arena);
+    rill_arena_rest(arena, 0, 0);
     require(file_bytes(&segment) <= before + MIB / 2);
     require(filled(kept.bytes, kept.size, kept.seed));
     rill_arena_destroy(&arena);
@@ -120,7 +120,7 @@ static void a_punched_block_is_committed_before_it_is_used_again(void *argument)
     struct rill_segment segment;
     struct rill_arena *arena;
     require_ok(rill_segment_create(&segment, RILL_PAGE_BYTES));
-    require_ok(rill_arena_create(&segment, &arena));
+    require_ok(rill_arena_create(&segment, NULL, &arena));
     for (uint64_t i = 0; i < 20; i++) {
         struct held held;
         allocate(arena, &segment, &held, MIB, i);
@@ -128,7 +128,7 @@ static void a_punched_block_is_committed_before_it_is_used_again(void *argument)
         (void)rill_port_memory_punch(segment.memory, rill_segment_offset(&segment, held.bytes), MIB);
         uint64_t commits = segment.commits;
         rill_arena_free(arena, held.bytes, true);
-        rill_arena_purge(arena);
+        rill_arena_rest(arena, 0, 0);
         require(file_bytes(&segment) < MIB);
         allocate(arena, &segment, &held, MIB, i);
         require(segment.commits > commits);
@@ -145,7 +145,7 @@ static void what_was_allocated_outlives_the_arena(void *argument)
     struct rill_arena *arena;
     struct held held[32];
     require_ok(rill_segment_create(&segment, RILL_PAGE_BYTES));
-    require_ok(rill_arena_create(&segment, &arena));
+    require_ok(rill_arena_create(&segment, NULL, &arena));
     for (size_t i = 0; i < COUNT_OF(held); i++)
         allocate(arena, &segment, &held[i], 3000 * (i + 1), i);
     rill_arena_destroy(&arena);
@@ -161,7 +161,7 @@ static void arenas_of_two_segments_do_not_mix(void *argument)
     struct rill_arena *arena[2];
     for (int i = 0; i < 2; i++) {
         require_ok(rill_segment_create(&segment[i], RILL_PAGE_BYTES));
-        require_ok(rill_arena_create(&segment[i], &arena[i]));
+        require_ok(rill_arena_create(&segment[i], NULL, &arena[i]));
     }
     struct held held;
     for (uint64_t i = 0; i < 500; i++) {
@@ -183,7 +183,7 @@ static void more_than_there_is_is_an_error(void *argument)
     uint64_t offset = 3, capacity = UINT64_C(1) << 50;
     unsigned char *pointer = NULL;
     require_ok(rill_segment_create(&segment, RILL_PAGE_BYTES));
-    require_ok(rill_arena_create(&segment, &arena));
+    require_ok(rill_arena_create(&segment, NULL, &arena));
     require_code(RILL_ENOMEM, rill_arena_alloc(arena, &capacity, &offset, &pointer));
     require(offset == 3 && pointer == NULL);
     allocate(arena, &segment, &held, 5000, 1);
@@ -203,7 +203,7 @@ static void large_messages_need_no_arena(void *argument)
     if (SANITIZED)
         skip_test("so many arenas take too long under a sanitizer");
     require_ok(rill_segment_create(&segment, RILL_PAGE_BYTES));
-    while (count < COUNT_OF(arenas) && rill_arena_create(&segment, &arenas[count]) == RILL_OK)
+    while (count < COUNT_OF(arenas) && rill_arena_create(&segment, NULL, &arenas[count]) == RILL_OK)
         count++;
     require(count > 4000 && count < COUNT_OF(arenas));
     require_ok(rill_channel(NULL, &tx, &rx));
@@ -230,7 +230,7 @@ static void the_number_of_a_destroyed_arena_is_used_again(void *argument)
     for (size_t i = 0; i < rounds(5000); i++) {
         struct rill_arena *arena;
         test_note = (long long)i;
-        require_ok(rill_arena_create(&segment, &arena));
+        require_ok(rill_arena_create(&segment, NULL, &arena));
         rill_arena_destroy(&arena);
     }
     rill_segment_close(&segment);

@@ -5,9 +5,11 @@
 #include <math.h>
 #include <sched.h>
 
+#include "shm/dirty.h"
 #include "shm/returns.h"
 #include "src/channel.h"
 #include "src/handle.h"
+#include "src/source.h"
 
 static rill_buffer *loan(rill_sender *tx, size_t size, void **bytes)
 {
@@ -144,6 +146,162 @@ static void goes_back_in_silence(void *argument)
     fill(bytes, 40 * MIB, 5);
     require_ok(rill_send_buffer(tx, &buffer));
     receive_filled(rx, 40 * MIB, 5);
+    close_channel(&tx, &rx);
+}
+
+/* Loans of sizes that change all the time: a few are out at once. Gives how many bytes were lent. */
+static uint64_t lend_random_sizes(rill_sender *tx, rill_receiver *rx, unsigned count, uint64_t largest)
+{
+    struct dice dice = {5};
+    rill_message *messages[8] = {NULL};
+    uint64_t lent = 0;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t size = roll_between(&dice, 64 * KIB, largest);
+        void *bytes;
+        rill_buffer *buffer = loan(tx, size, &bytes);
+        rill_message **message = &messages[roll(&dice) % COUNT_OF(messages)];
+        fill(bytes, KIB, i);
+        fill((char *)bytes + size - KIB, KIB, i);
+        require_ok(rill_send_buffer(tx, &buffer));
+        if (*message)
+            require_ok(rill_message_close(message));
+        require_ok(rill_recv(rx, message));
+        require_equal(size, rill_message_size(*message));
+        require(filled(rill_message_data(*message), KIB, i));
+        require(filled((const char *)rill_message_data(*message) + size - KIB, KIB, i));
+        lent += size;
+    }
+    for (size_t i = 0; i < COUNT_OF(messages); i++)
+        if (messages[i])
+            require_ok(rill_message_close(&messages[i]));
+    return lent;
+}
+
+/* Eight of them are out, 16 MiB in the mean: with a block of its own for each size, or fresh pages for each, it would be hundreds. */
+static void random_sizes_share_their_memory(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    (void)unused;
+    open_channel(&tx, &rx);
+    (void)lend_random_sizes(tx, rx, 500, 4 * MIB);
+    uint64_t commits = lane_of(tx)->segment.commits;
+    uint64_t lent = lend_random_sizes(tx, rx, 2000, 4 * MIB);
+    uint64_t fresh = lane_of(tx)->segment.commits - commits;
+    dprintf(1, "2000 loans of %llu MiB asked %llu times for memory, and have %zu MiB\n", (unsigned long long)lent / MIB, (unsigned long long)fresh,
+            shared_memory_bytes() / MIB);
+    require(fresh < 1000);
+    require(shared_memory_bytes() < 48 * MIB);
+    close_channel(&tx, &rx);
+}
+
+static void random_sizes_go_back_in_silence(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_message *none = NULL;
+    (void)unused;
+    open_channel(&tx, &rx);
+    for (unsigned round = 0; round < 3; round++) { /* and all goes on */
+        (void)lend_random_sizes(tx, rx, 200, 32 * MIB);
+        size_t before = shared_memory_bytes();
+        require_code(RILL_ETIMEDOUT, rill_recv_timeout(rx, SECOND, &none));
+        size_t after = shared_memory_bytes();
+        dprintf(1, "loans of random sizes kept %zu MiB, after a second of silence %zu MiB\n", before / MIB, after / MIB);
+        require(before > 16 * MIB && after <= 16 * MIB);
+    }
+    close_channel(&tx, &rx);
+}
+
+/* A set sees to it as well, while it waits for others. */
+static void random_sizes_go_back_in_a_set(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_set *set = NULL;
+    struct rill_set_event event;
+    uint64_t id;
+    size_t count;
+    (void)unused;
+    open_channel(&tx, &rx);
+    (void)lend_random_sizes(tx, rx, 200, 32 * MIB);
+    require(shared_memory_bytes() > 16 * MIB);
+    require_ok(rill_set_create(NULL, &set));
+    require_ok(rill_set_add(set, &rx, NULL, &id));
+    require_code(RILL_ETIMEDOUT, rill_set_wait_timeout(set, SECOND, &event, 1, &count));
+    require(shared_memory_bytes() <= 16 * MIB);
+    require_ok(rill_set_close(&set));
+    require_ok(rill_sender_close(&tx));
+}
+
+/* The receiver of an idle channel that hears small messages all the time is not silent; what was large is. */
+static void random_sizes_go_back_beside_small_messages(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    (void)unused;
+    open_channel(&tx, &rx);
+    (void)lend_random_sizes(tx, rx, 200, 32 * MIB);
+    rill_message *none = NULL;
+    int64_t end = rill_port_clock() + SECOND;
+    for (unsigned i = 0; rill_port_clock() < end; i++) {
+        require_ok(send_number(tx, i));
+        require_equal(i, receive_number(rx));
+        require_code(RILL_ETIMEDOUT, rill_recv_timeout(rx, SECOND / 20, &none));
+    }
+    require(shared_memory_bytes() <= 16 * MIB);
+    close_channel(&tx, &rx);
+}
+
+/* Asks the receiver to trim as if so much time had gone by since it was asked first. */
+static void trim_after(const rill_receiver *rx, int64_t begin, int64_t time)
+{
+    (void)rx->source->trim(rx->state, begin);
+    (void)rx->source->trim(rx->state, begin + time);
+}
+
+/* A user who fills a large buffer has not fallen silent; one who has it in hand for very long has. */
+static void filling_is_no_silence(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    void *bytes;
+    (void)unused;
+    open_channel(&tx, &rx);
+    (void)lend_random_sizes(tx, rx, 100, 32 * MIB);
+    rill_buffer *buffer = loan(tx, 20 * MIB, &bytes);
+    size_t before = shared_memory_bytes();
+    int64_t now = rill_port_clock();
+    trim_after(rx, now, SECOND);
+    require_equal(before, shared_memory_bytes());
+    trim_after(rx, now, 11 * SECOND);
+    require(shared_memory_bytes() < before && shared_memory_bytes() < 36 * MIB);
+    require_ok(rill_buffer_close(&buffer));
+    require_equal(0, atomic_load(&lane_of(tx)->header->filling));
+    close_channel(&tx, &rx);
+}
+
+/* While the receiver is punching, a loan is private memory, and a message lies in its ring. */
+static void nobody_waits_for_a_receiver_that_punches(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    void *bytes;
+    (void)unused;
+    open_channel(&tx, &rx);
+    (void)lend_random_sizes(tx, rx, 100, 32 * MIB);
+    struct rill_lane_header *header = lane_of(tx)->header;
+    uint64_t list = rill_dirty_lent(header);
+    require(list && rill_dirty_take(header, list));
+    for (unsigned i = 0; i < 30; i++) {
+        rill_buffer *buffer = loan(tx, 2 * MIB + i * 4 * KIB, &bytes);
+        fill(bytes, 2 * MIB, i);
+        send_and_take(tx, rx, buffer, i);
+        require_ok(send_filled(tx, 2 * MIB + i, i));
+        receive_filled(rx, 2 * MIB + i, i);
+    }
+    rill_dirty_done(header, list);
+    (void)lend_random_sizes(tx, rx, 100, 32 * MIB);
     close_channel(&tx, &rx);
 }
 
@@ -524,6 +682,12 @@ static const struct test tests[] = {
     {"messages of 5 MiB go round within a receiver's quota", turns_respect_the_quota, &large, 0},
     {"what a stream of buffers used goes back to the system when it falls silent", goes_back_in_silence, &three, 60},
     {"what one buffer used that went to and fro goes back as well", goes_back_in_silence, &one, 60},
+    {"loans of random sizes share their memory", random_sizes_share_their_memory, NULL, 60},
+    {"what loans of random sizes used goes back in silence", random_sizes_go_back_in_silence, NULL, 60},
+    {"it goes back while a set waits", random_sizes_go_back_in_a_set, NULL, 60},
+    {"it goes back beside small messages", random_sizes_go_back_beside_small_messages, NULL, 60},
+    {"to fill a large buffer is no silence", filling_is_no_silence, NULL, 60},
+    {"nobody waits for a receiver that is giving memory to the system", nobody_waits_for_a_receiver_that_punches, NULL, 60},
     {"silence gives nothing to the system that is still held", silence_leaves_what_is_held, NULL, 0},
     {"without an arena buffers work, as copies", without_an_arena, NULL, 0},
     {"a receiver that gives back a loan that it never got takes nothing away", loans_cannot_be_taken_away, NULL, 60},

@@ -16,6 +16,7 @@
 #include "src/channel.h"
 #include "src/inbox.h"
 #include "src/packet.h"
+#include "src/source.h"
 
 #define PAGE RILL_PAGE_BYTES
 #define FORGED_PAGES 16
@@ -982,6 +983,45 @@ static void no_mutation_of_a_lane_harms_its_receiver(void *argument)
     require(sound > 1 && sound < rounds(4000)); /* both happen, or this proves little */
 }
 
+/* What a sender lists as its free memory is punched in its own segment, if it can be, and nowhere else. */
+static void lists_of_free_memory_harm_only_their_owner(void *argument)
+{
+    (void)argument;
+    static const uint64_t offsets[] = {0, 1, PAGE, PAGE + 1, 3 * PAGE, FORGED_PAGES * PAGE, UINT64_C(1) << 62, UINT64_MAX - PAGE + 1, UINT64_MAX};
+    struct dice dice = {.state = 6};
+    uint64_t punched = 0;
+    for (size_t round = 0; round < rounds(300); round++) {
+        test_note = (long long)round;
+        struct scene scene = open_scene(NULL);
+        struct forged forged = sound_lane(scene.tx);
+        atomic_store(&forged.header->closed, 0); /* it goes on */
+        struct rill_dirty_list *list = (struct rill_dirty_list *)(void *)forged_at(&forged, 12 * PAGE);
+        list->count = roll(&dice) % 2 ? RILL_DIRTY_MOST : roll(&dice);
+        for (size_t i = 0; i < RILL_DIRTY_MOST; i++) {
+            list->ranges[i].offset = offsets[roll(&dice) % COUNT_OF(offsets)];
+            list->ranges[i].size = offsets[roll(&dice) % COUNT_OF(offsets)];
+        }
+        uint64_t word = (round % 2 ? 12 * PAGE : offsets[roll(&dice) % COUNT_OF(offsets)] & ~(PAGE - 1)) | roll_between(&dice, 1, 3);
+        atomic_store(&forged.header->dirty, word);
+        announce_lane(scene.tx, &forged);
+        rill_message *message = NULL;
+        require_ok(rill_try_recv(scene.rx, &message)); /* from now on it is looked at, and not found without an owner yet */
+        take_in(&scene, &message);
+        int64_t now = rill_port_clock();
+        (void)scene.rx->source->trim(scene.rx->state, now);
+        (void)scene.rx->source->trim(scene.rx->state, now + 11 * SECOND);
+        uint64_t left = atomic_load(&forged.header->dirty);
+        require(left == word || left == (12 * PAGE | 3) || (word & ~(PAGE - 1)) != 12 * PAGE);
+        punched += left != word;
+        send_honest(&scene, 2);
+        receive_all(&scene);
+        require_unharmed(&scene);
+        rill_segment_close(&forged.segment);
+        close_scene(&scene);
+    }
+    require(punched > 10);
+}
+
 /* ---------------------------------------------------------------- a process that never stops scribbling */
 
 struct shared {
@@ -1290,6 +1330,7 @@ int main(void)
         {"a lane without messages keeps nobody awake", a_lane_without_messages_keeps_nobody_awake, NULL, 0},
         
         {"a hostile lane that sleeps costs nothing", a_hostile_lane_that_sleeps_costs_nothing, NULL, 0},
+        {"lists of free memory harm only their owner", lists_of_free_memory_harm_only_their_owner, NULL, 60},
         {"no mutation of a lane harms its receiver", no_mutation_of_a_lane_harms_its_receiver, NULL, 60},
         {"a scribbling process harms no other", a_scribbling_process_harms_no_other, NULL, 60},
         {"a sender survives any words of its receiver", a_sender_survives_any_words_of_its_receiver, NULL, 0},
