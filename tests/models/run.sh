@@ -90,7 +90,9 @@ checks() {
     faults commit -DMESSAGES=5
     faults wake
     faults order -DTWO_LANES
+    check holds dirty
     faults room
+    faults dirty
 }
 
 thorough_checks() {
@@ -103,6 +105,7 @@ thorough_checks() {
     check thorough order -DTWO_LANES -DSETTLES -DSTEPWISE
     check thorough order -DTWO_LANES -DMARKS
     check thorough order -DSENDS=4 -DTWO_LANES -DSETTLED -DMARKS
+    check thorough dirty -DROUNDS=8
     check thorough room -DSENDS=5
     check thorough room -DTWO_THREADS -DSENDS=5
 }
