@@ -1010,7 +1010,7 @@ static void one_replaces(void *unused)
 
 struct service {
     rill_listener *listener;
-    unsigned long accepted;
+    _Atomic unsigned long accepted;
 };
 
 /* Answers each client before the next; a client that is killed ends its own connection only. */
@@ -1040,13 +1040,13 @@ static void killed_clients(void *transport)
         skip_test("ThreadSanitizer does not follow a fork among threads");
     service.listener = listen_over(*(uint32_t *)transport, plain);
     require(pthread_create(&thread, NULL, serve_until_interrupted, &service) == 0);
-    for (unsigned i = 0; i < rounds(300); i++) {
+    for (unsigned i = 0; i < rounds(300) || service.accepted <= 6; i++) { /* ever later, so that on a slow machine too some come that far */
         pid_t child = fork_child();
         if (child == 0) {
             for (uint64_t n = 0;; n++)
                 ask_and_close(plain, n, n % 3);
         }
-        int64_t end = rill_clock() + (int64_t)(roll(&dice) % 3000) * MICROSECOND;
+        int64_t end = rill_clock() + (int64_t)(roll(&dice) % (3000 + 30 * i)) * MICROSECOND;
         while (rill_clock() < end)
             sched_yield();
         kill_child(child);
@@ -1055,7 +1055,6 @@ static void killed_clients(void *transport)
     }
     require_ok(rill_listener_interrupt(service.listener));
     require(pthread_join(thread, NULL) == 0);
-    require(service.accepted > 6);
     require_ok(rill_listener_close(&service.listener));
 }
 
