@@ -273,6 +273,8 @@ void rill_arena_free(struct rill_arena *arena, unsigned char *pointer, bool punc
     dallocx(pointer, arena->flags);
     if (!punched)
         retire(arena, page_below(offset), page_above(offset + size));
+    else if (offset % RILL_PAGE_BYTES) /* the pages at its ends are not wholly inside */
+        (void)rill_port_memory_punch(arena->segment->memory, page_below(offset), page_above(offset + size) - page_below(offset));
 }
 
 void rill_arena_rest(struct rill_arena *arena, uint64_t most, uint64_t unlent)

@@ -30,8 +30,8 @@ static bool recall(struct rill_dirty *dirty)
     uint64_t word = dirty->list | LENT;
     if (atomic_compare_exchange_strong_explicit(&dirty->header->dirty, &word, 0, memory_order_acquire /* D2 */, memory_order_acquire /* D3 */))
         dirty->lent = false;
-    else if (word == (dirty->list | PUNCHED))
-        forget_all(dirty);
+    else if (word != (dirty->list | TAKEN))
+        forget_all(dirty); /* PUNCHED; or a receiver that lies, and the owner does without */
     return !dirty->lent;
 }
 

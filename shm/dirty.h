@@ -18,7 +18,7 @@
  *   D4  take     compare-and-swap LENT -> TAKEN, acquire: pairs with D1; the list is there
  *   D5  done     store, release: the punches come before it
  * If D5 or D3 were relaxed, a punch could fall on a message that was written behind it. While the receiver punches the owner leaves the ranges
- * alone: the arena finds other memory. A receiver that is killed in between leaves TAKEN behind; whoever receives after it begins anew.
+ * alone, and does without: what would lie there lies elsewhere. A receiver that is killed in between leaves TAKEN behind; whoever receives after it begins anew.
  *
  * What the receiver writes into list or word cannot give the owner a range that it does not have, nor one twice: the owner goes by its private list. A
  * receiver that says PUNCHED without having punched costs the owner a commit of what is there. An owner that lists what it should not has pages of its own

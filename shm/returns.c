@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "returns.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#define SIZE_SHIFT 17
 #define PUNCH_MIN ((uint64_t)16 << 10) /* below this a system call costs more than the pages are worth */
 #define ACTIVE_ENOUGH 2
 #define QUIET_MOST 8 /* pushes between two looks of an owner that goes on: blocks of its ring, and what was closed together; */
@@ -54,25 +54,30 @@ void rill_return_push(struct rill_returner *returner, struct rill_lane_header *h
                       bool punched)
 {
     uint64_t words[2] = {0, punched ? UINT64_C(1) << 16 : 0};
-    returner->pushes++;
     if (returner->count && size >= RILL_PAGE_BYTES) {
         memcpy(block + sizeof words, returner->held, returner->count * sizeof *returner->held);
         words[1] |= returner->count;
         returner->count = 0;
     }
+    if (!punched && size >= RILL_REST_MIN) {
+        words[1] |= size << SIZE_SHIFT;
+        atomic_store_explicit(&returner->resting, true, memory_order_relaxed);
+    }
     memcpy(block, words, sizeof words);
     push_chain(header, offset, block);
 }
 
-void rill_return_rest(struct rill_lane_header *header, uint64_t offset, unsigned char *block)
+void rill_return_rest(struct rill_lane_header *header, uint64_t offset, unsigned char *block, uint64_t size)
 {
-    const uint64_t words[2] = {0, 0};
+    const uint64_t words[2] = {0, size << SIZE_SHIFT};
     memcpy(block, words, sizeof words);
     push_chain(header, offset, block);
 }
 
 uint64_t rill_return_recall(struct rill_lane_header *header)
 {
+    if (atomic_load_explicit(&header->returned, memory_order_relaxed) == 0)
+        return 0;
     return atomic_exchange_explicit(&header->returned, 0, memory_order_acquire /* V3 */);
 }
 
@@ -88,36 +93,19 @@ uint64_t rill_return_next(const unsigned char *node)
     return next;
 }
 
+uint64_t rill_return_resting(const unsigned char *node)
+{
+    uint64_t word;
+    memcpy(&word, node + sizeof word, sizeof word);
+    return word >> SIZE_SHIFT;
+}
+
 void rill_return_mark_punched(unsigned char *node)
 {
     uint64_t word;
     memcpy(&word, node + sizeof word, sizeof word);
-    word |= UINT64_C(1) << 16;
+    word = (word & 0xffff) | UINT64_C(1) << 16;
     memcpy(node + sizeof word, &word, sizeof word);
-}
-
-/* A block's place is given by its offset: of two that share one, the later is remembered. */
-static struct rill_rest *rest_of(struct rill_returner *returner, uint64_t offset)
-{
-    return &returner->rests[offset / RILL_REST_MIN % RILL_RESTS];
-}
-
-uint64_t rill_return_forget_rest(struct rill_returner *returner, uint64_t offset)
-{
-    struct rill_rest *rest = returner->rests ? rest_of(returner, offset) : NULL;
-    if (!rest || rest->offset != offset)
-        return 0;
-    uint64_t size = rest->size;
-    rest->size = 0;
-    return size;
-}
-
-void rill_return_note_rest(struct rill_returner *returner, uint64_t offset, uint64_t size)
-{
-    if (!returner->rests && !(returner->rests = calloc(RILL_RESTS, sizeof *returner->rests)))
-        return;
-    *rest_of(returner, offset) = (struct rill_rest){.offset = offset, .size = size};
-    atomic_store_explicit(&returner->resting, true, memory_order_relaxed);
 }
 
 uint64_t rill_return_take(struct rill_lane_header *header)

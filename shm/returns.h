@@ -6,7 +6,8 @@
  * The top of a returned block becomes a node:
  *
  *     word 0   offset of the next node, 0 at the end
- *     word 1   bits 0..15 number of entries, bit 16: this block was punched behind its first page
+ *     word 1   bits 0..15 number of entries, bit 16: this block was punched behind its first page; bits 17..63: its size, if it is large and was not, so
+ *              that the receiver can punch it later (the owner goes by its own table, and an owner who lies only loses pages of its own)
  *     words 2… entries: offsets of further blocks given back with this node, all of them punched
  *
  * Punching gives pages back to the system, so only who owns the block may do it: the receiver before it pushes. It does so when the
@@ -41,18 +42,11 @@ struct rill_returner {
     unsigned active;    /* pushes that found that the owner had looked since the one before, while it went on looking */
     unsigned quiet;     /* pushes since it last looked, */
     uint64_t quiet_bytes, largest; /* and bytes of those beyond the first few, and the largest of all */
-    uint64_t pushes;    /* blocks given back, but for those held back */
     unsigned count;     /* entries held back here, all punched */
     uint64_t held[RILL_RETURN_ENTRIES];
-    struct rill_rest *rests; /* RILL_RESTS of them, or NULL until the first */
-    _Atomic bool resting;    /* some were added since they were last looked through */
+    _Atomic bool resting; /* large blocks were given back unpunched, because their owner seemed to go on. If it falls silent they are punched after all */
 };
 
-/* A large block that was given back unpunched, because its owner seemed to go on. If it falls silent they are punched after all (rill_return_recall). */
-struct rill_rest {
-    uint64_t offset, size; /* size 0: none */
-};
-#define RILL_RESTS 256
 #define RILL_REST_MIN ((uint64_t)1 << 20)
 
 /* Should this block be punched before it goes back? The answer counts the block. */
@@ -65,24 +59,21 @@ bool rill_return_hold(struct rill_returner *returner, uint64_t offset);
 void rill_return_push(struct rill_returner *returner, struct rill_lane_header *header, uint64_t offset, unsigned char *block, uint64_t size,
                       bool punched);
 
-/* Notes that a block of RILL_REST_MIN bytes at least was pushed unpunched. For lack of memory it does not. */
-void rill_return_note_rest(struct rill_returner *returner, uint64_t offset, uint64_t size);
-
-/* The size of the block at `offset` if it was noted, and forgets it; 0 if it was not. */
-uint64_t rill_return_forget_rest(struct rill_returner *returner, uint64_t offset);
-
 /* The owner takes the stack: the offset of its top, 0 if it is empty. */
 uint64_t rill_return_take(struct rill_lane_header *header);
 
 /* The owner puts back a block that it does not need now: it is as if the receiver had just returned it. */
-void rill_return_rest(struct rill_lane_header *header, uint64_t offset, unsigned char *block);
+void rill_return_rest(struct rill_lane_header *header, uint64_t offset, unsigned char *block, uint64_t size);
 
 /* The receiver takes the stack as a whole, which makes every block in it its own again, and puts it back: the chain from `first` to the node `last`. */
 uint64_t rill_return_recall(struct rill_lane_header *header);
 void rill_return_restore(struct rill_lane_header *header, uint64_t first, unsigned char *last);
 
-/* The words of a node, and the mark that its block is punched behind its first page. */
+/* What a node says: where the next one is, and how large its block is if it may be punched (0: it may not). */
 uint64_t rill_return_next(const unsigned char *node);
+uint64_t rill_return_resting(const unsigned char *node);
+
+/* Notes that its block is punched behind its first page. */
 void rill_return_mark_punched(unsigned char *node);
 
 #endif

@@ -777,6 +777,9 @@ static bool anything_active_stirs(const struct rill_inbox *inbox)
  * seen at the next sleep. */
 static bool anything_rests(struct rill_inbox *inbox)
 {
+    uint32_t noted = rill_rests_noted();
+    inbox->rests |= noted != inbox->rests_seen;
+    inbox->rests_seen = noted;
     for (uint32_t i = 0; i < inbox->active_count && !inbox->rests; i++)
         inbox->rests = rill_inlane_rests(inbox->active[i]);
     return inbox->rests;
@@ -801,6 +804,18 @@ static int64_t trim_lanes(void *state, int64_t now)
     }
     inbox->rests = next != RILL_FOREVER;
     return next;
+}
+
+/* For a receiver that only polls. */
+void rill_inbox_trim_awake(struct rill_inbox *inbox)
+{
+    if (!anything_rests(inbox))
+        return;
+    int64_t now = rill_port_clock();
+    if (inbox->trim_at <= now)
+        inbox->trim_at = trim_lanes(inbox, now);
+    if (inbox->trim_at == RILL_FOREVER)
+        inbox->trim_at = 0; /* what rests next is looked at anew */
 }
 
 /* Gives silent owners' memory to the system, and mappings of pools. When to do it again; RILL_FOREVER: nothing is left. */
@@ -881,7 +896,7 @@ static int sleep_until(void *state, rill_object event, int64_t deadline, uint64_
     code = rill_inbox_take_packet(inbox, event, for_ever || deadline < trim_at ? deadline : trim_at);
     if (code == RILL_ETIMEDOUT && (for_ever || trim_at < deadline)) {
         reactivate(inbox, armed);
-        inbox->restless = true; /* whoever set the patience */
+        inbox->restless |= for_ever; /* whoever set the patience */
         (void)rill_pieces_drop(rill_port_clock() - RILL_TRIM_AFTER);
         return RILL_OK;
     }
@@ -972,6 +987,8 @@ static int inherit_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     lane->generation = atomic_load_explicit(&rill_generation, memory_order_relaxed);
     forget_parents_messages(lane);
+    lane->returner.count = 0; /* the parent gives these back, or has by now */
+    atomic_store_explicit(&lane->returner.resting, true, memory_order_relaxed);
     if (!lane->own)
         return RILL_OK;
     rill_object memory;

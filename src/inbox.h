@@ -58,6 +58,12 @@ struct rill_inring {
 };
 
 /* A lane as its receiver sees it. */
+/* Since when nothing has been counted. */
+struct rill_silence {
+    uint64_t count;
+    int64_t since;
+};
+
 struct rill_inlane {
     struct rill_lane_header *header; /* NULL until it could be mapped */
     struct rill_view view;           /* of another process's lane */
@@ -89,8 +95,8 @@ struct rill_inlane {
     _Atomic uint32_t dropped;        /* its owner is gone: what is given back is given back to nobody */
     pthread_mutex_t lock;            /* the returner, and the two lists */
     struct rill_returner returner;
-    uint64_t still_at;               /* what memory went to and fro when it was looked at last, */
-    int64_t still_since;             /* and since when that has not changed */
+    uint64_t traffic, large_traffic; /* blocks given back; large messages received or given back */
+    struct rill_silence stack_silence, dirty_silence;
     struct rill_inblock *blocks;     /* of rings, in which a ring or a message of this process still is */
     _Atomic uint32_t buffers;        /* received and not closed yet: while there are some the receiver stays */
     rill_message *lent;              /* messages of this process in the arena */
@@ -157,6 +163,8 @@ struct rill_inbox {
     uint32_t next_check; /* the lane whose owner is asked after next */
     bool restless;       /* the socket's patience is set: a sleep ends after a while without costing a call more */
     bool rests;          /* a lane may have memory to trim */
+    uint32_t rests_seen; /* how many blocks had come to rest when that was last asked, */
+    int64_t trim_at;     /* and when a receiver that does not sleep does it */
     bool may_rest;       /* the channel was made here: its only lane may rest when its owner has closed it (reuse.h) */
     bool disconnected;   /* no sender is left, and all lanes have been looked at since */
     uint32_t faults[3];  /* lanes refused and not yet told: EPEER, EVERSION, EQUOTA */

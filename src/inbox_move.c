@@ -388,6 +388,7 @@ static int unpack_held(struct rill_inlane *lane, uint32_t count, struct reading 
     if (count > RILL_RETURN_ENTRIES)
         return RILL_EPEER;
     lane->returner.count = count;
+    atomic_store_explicit(&lane->returner.resting, true, memory_order_relaxed); /* perhaps: the stack says */
     return take_bytes(reading, lane->returner.held, count * sizeof *lane->returner.held) ? RILL_OK : RILL_EPEER;
 }
 

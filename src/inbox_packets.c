@@ -305,5 +305,6 @@ int rill_inbox_absorb(void *state)
     int code = rill_inbox_take_packets(inbox);
     for (unsigned i = 0; i < CHECKS_EACH && code == RILL_OK; i++)
         (void)found_dead(inbox);
+    rill_inbox_trim_awake(inbox);
     return code;
 }

@@ -50,12 +50,16 @@ bool rill_inbox_is_fault(int code);
 void rill_inlane_give_back(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size);
 /* Notes a message that lies in the arena. */
 void rill_inlane_link_message(struct rill_inlane *lane, rill_message *message);
+/* Counts up when a large block comes to rest, in any lane, also one that is armed. */
+uint32_t rill_rests_noted(void);
 /* Has its owner memory that it could do without? A hint. */
 bool rill_inlane_rests(const struct rill_inlane *lane);
-/* Gives that to the system if the owner has been silent for RILL_TRIM_AFTER. When to ask again; RILL_FOREVER: there is nothing. */
+/* Gives that to the system if it has not been used for RILL_TRIM_AFTER. When to ask again; RILL_FOREVER: there is nothing. */
 int64_t rill_inlane_trim(struct rill_inlane *lane, int64_t now);
 /* The ring goes on elsewhere. */
 void rill_inring_leave_block(struct rill_inring *ring);
+/* Where it would go to the system for packets, and finds none. */
+void rill_inbox_trim_awake(struct rill_inbox *inbox);
 /* From now on the lane is looked at. */
 void rill_inbox_activate(struct rill_inbox *inbox, struct rill_inlane *lane);
 /* From now on it is not. */

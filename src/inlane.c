@@ -75,19 +75,24 @@ void rill_inlane_release(struct rill_inlane *lane)
         rill_arrival_free(arrival);
     }
     (void)pthread_mutex_destroy(&lane->lock);
-    free(lane->returner.rests);
     free(lane);
 }
 
-/* Pages wholly inside a block of the lane. */
-static void punch(struct rill_inlane *lane, uint64_t offset, uint64_t size, bool keep_first)
+/* Pages wholly inside a block of the lane, but for those that its node may reach into. */
+static void punch(struct rill_inlane *lane, uint64_t offset, uint64_t size, bool keep_node)
 {
-    uint64_t first = (offset + RILL_PAGE_BYTES - 1) & ~(RILL_PAGE_BYTES - 1);
+    uint64_t begin = keep_node ? offset + RILL_PAGE_BYTES : offset;
+    uint64_t first = (begin + RILL_PAGE_BYTES - 1) & ~(RILL_PAGE_BYTES - 1);
     uint64_t last = (offset + size) & ~(RILL_PAGE_BYTES - 1);
-    if (keep_first)
-        first += first == offset ? RILL_PAGE_BYTES : 0;
     if (last > first)
         (void)rill_port_memory_punch(lane->own ? lane->own->segment.memory : lane->memory, first, last - first);
+}
+
+static _Atomic uint32_t rests_noted; /* blocks that came to rest, in all lanes of this process */
+
+uint32_t rill_rests_noted(void)
+{
+    return atomic_load_explicit(&rests_noted, memory_order_relaxed);
 }
 
 /* Under the lane's lock. */
@@ -95,7 +100,6 @@ void rill_inlane_return_locked(struct rill_inlane *lane, uint64_t offset, unsign
 {
     if (size < RILL_RETURN_BYTES_MIN || offset % 8 || atomic_load_explicit(&lane->dropped, memory_order_relaxed))
         return; /* no block of ours is like this: let its owner miss it */
-    (void)rill_return_forget_rest(&lane->returner, offset); /* of another allocation, which may have been larger */
     bool punched = rill_return_wants_punch(&lane->returner, lane->header, size);
     if (punched && rill_return_hold(&lane->returner, offset)) {
         punch(lane, offset, size, false);
@@ -104,8 +108,9 @@ void rill_inlane_return_locked(struct rill_inlane *lane, uint64_t offset, unsign
             punch(lane, offset, size, true);
         rill_return_push(&lane->returner, lane->header, offset, block, size, punched);
         if (!punched && size >= RILL_REST_MIN)
-            rill_return_note_rest(&lane->returner, offset, size);
+            atomic_fetch_add_explicit(&rests_noted, 1, memory_order_relaxed);
     }
+    lane->traffic++;
 }
 
 void rill_inlane_give_back(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
@@ -118,6 +123,7 @@ void rill_inlane_give_back(struct rill_inlane *lane, uint64_t offset, unsigned c
 void rill_inlane_link_message(struct rill_inlane *lane, rill_message *message)
 {
     bool locked = rill_lock(&lane->lock);
+    lane->large_traffic++;
     message->previous = NULL;
     message->next = lane->lent;
     if (lane->lent)
@@ -130,6 +136,7 @@ void rill_inlane_close_message(rill_message *message)
 {
     struct rill_inlane *lane = message->lane;
     bool locked = rill_lock(&lane->lock);
+    lane->large_traffic++;
     if (message->next)
         message->next->previous = message->previous;
     if (message->previous)
@@ -144,7 +151,10 @@ void rill_inlane_close_message(rill_message *message)
 
 void rill_inlane_return_buffer(struct rill_inlane *lane, uint64_t offset, unsigned char *block, uint64_t size)
 {
-    rill_inlane_give_back(lane, offset, block, size);
+    bool locked = rill_lock(&lane->lock);
+    lane->large_traffic++;
+    rill_inlane_return_locked(lane, offset, block, size);
+    rill_unlock(&lane->lock, locked);
     atomic_fetch_sub_explicit(&lane->buffers, 1, memory_order_release);
 }
 
@@ -155,7 +165,7 @@ static unsigned char *punch_chain(struct rill_inlane *lane, uint64_t at)
         unsigned char *node;
         if (at < RILL_PAGE_BYTES || at % 8 || rill_inlane_at(lane, at, RILL_RETURN_BYTES_MIN, &node) != RILL_OK)
             return NULL;
-        uint64_t size = rill_return_forget_rest(&lane->returner, at), next = rill_return_next(node);
+        uint64_t size = rill_return_resting(node), next = rill_return_next(node);
         if (size) {
             punch(lane, at, size, true);
             rill_return_mark_punched(node);
@@ -169,11 +179,11 @@ static unsigned char *punch_chain(struct rill_inlane *lane, uint64_t at)
 
 static void punch_returned(struct rill_inlane *lane)
 {
-    if (!atomic_load_explicit(&lane->returner.resting, memory_order_relaxed))
-        return;
-    atomic_store_explicit(&lane->returner.resting, false, memory_order_relaxed);
     uint64_t first = rill_return_recall(lane->header);
-    unsigned char *last = first ? punch_chain(lane, first) : NULL;
+    if (!first)
+        return; /* the owner has them: it may put some back */
+    atomic_store_explicit(&lane->returner.resting, false, memory_order_relaxed);
+    unsigned char *last = punch_chain(lane, first);
     if (last)
         rill_return_restore(lane->header, first, last);
 }
@@ -200,39 +210,39 @@ bool rill_inlane_rests(const struct rill_inlane *lane)
     return atomic_load_explicit(&lane->returner.resting, memory_order_relaxed) || rill_dirty_lent(lane->header);
 }
 
-/* Counts up while memory goes to and fro: hints, read relaxed. */
-static uint64_t traffic(const struct rill_inlane *lane)
+/* When a silence will have been long enough, of what counts up as long as there is none. */
+static int64_t silence_ends(struct rill_silence *silence, uint64_t count, int64_t now, int64_t after)
 {
-    return atomic_load_explicit(&lane->header->taken, memory_order_relaxed) + lane->returner.pushes;
+    if (!silence->since || count != silence->count)
+        *silence = (struct rill_silence){.count = count, .since = now};
+    return silence->since + after;
 }
 
-/* When the lane will have been silent for long enough. A large buffer that is being filled is no silence, unless it goes on. */
-static int64_t trim_at(struct rill_inlane *lane, int64_t now)
-{
-    uint64_t seen = traffic(lane);
-    if (!lane->still_since || seen != lane->still_at) {
-        lane->still_at = seen;
-        lane->still_since = now;
-    }
-    bool fills = atomic_load_explicit(&lane->header->filling, memory_order_relaxed) != 0;
-    return lane->still_since + (fills ? RILL_TRIM_FILLING : RILL_TRIM_AFTER);
-}
-
-/* What came back to the lane's owner, and what it has free, goes to the system if it was silent for a while. */
+/* Blocks of rings are used by whatever is sent; free memory of the arena only by what is large, and it may lie there beside a stream of small messages. A
+ * large buffer that is being filled is no silence, unless it goes on. */
 int64_t rill_inlane_trim(struct rill_inlane *lane, int64_t now)
 {
     (void)pthread_mutex_lock(&lane->lock);
-    int64_t due = RILL_FOREVER;
-    if (rill_inlane_rests(lane) && !atomic_load_explicit(&lane->dropped, memory_order_relaxed)) {
-        due = trim_at(lane, now);
-        if (due <= now) {
-            punch_returned(lane);
-            punch_dirty(lane);
-            due = RILL_FOREVER;
-        }
+    int64_t due = RILL_FOREVER, dirty_due = RILL_FOREVER;
+    if (!atomic_load_explicit(&lane->dropped, memory_order_relaxed)) {
+        bool fills = atomic_load_explicit(&lane->header->filling, memory_order_relaxed) != 0;
+        int64_t after = fills ? RILL_TRIM_FILLING : RILL_TRIM_AFTER;
+        uint64_t taken = atomic_load_explicit(&lane->header->taken, memory_order_relaxed); /* a hint */
+        if (atomic_load_explicit(&lane->returner.resting, memory_order_relaxed))
+            due = silence_ends(&lane->stack_silence, taken + lane->traffic, now, after);
+        if (rill_dirty_lent(lane->header))
+            dirty_due = silence_ends(&lane->dirty_silence, lane->large_traffic, now, after);
+    }
+    if (due <= now) {
+        punch_returned(lane);
+        due = RILL_FOREVER;
+    }
+    if (dirty_due <= now) {
+        punch_dirty(lane);
+        dirty_due = RILL_FOREVER;
     }
     (void)pthread_mutex_unlock(&lane->lock);
-    return due;
+    return due < dirty_due ? due : dirty_due;
 }
 
 /* ---- blocks of rings ---- */

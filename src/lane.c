@@ -23,6 +23,7 @@
 #define WAKE_TRIES 16u                   /* the system may be short of memory for a moment */
 #define FILLING_MIN ((uint64_t)16 << 20)  /* a loan of this size may take a while to fill */
 #define PEAK_TIMES 4                     /* so often the most that is out is lent until it is counted anew */
+#define LARGE_IDLE_LOOKS 8              /* blocks of rings that were needed since anything large was lent */
 #define LARGE_MIN ((uint64_t)32 << 10)   /* an allocation of this size that comes back is reused as it is, without asking the arena */
 #define HELD_MOST ((uint64_t)1 << 30)     /* what a receiver may have in hand beyond four times the queue's limit, or four more messages like this */
 #define KEEP_MIN ((uint64_t)5 << 20)     /* what is kept when it comes back; what is more was a burst */
@@ -153,6 +154,16 @@ static void rest_free(struct rill_lane *lane)
         rill_arena_rest(lane->arena, dirty_most(lane), KEEP_MIN);
 }
 
+/* After something was freed that was never sent: a receiver that sleeps does not learn of it, and gives nothing of it to the system. */
+static void rest_unsent(struct rill_lane *lane)
+{
+    bool asleep = (atomic_load_explicit(&lane->header->parked, memory_order_relaxed) & 1) != 0; /* a hint */
+    if (asleep)
+        rill_arena_rest(lane->arena, KEEP_MIN, KEEP_MIN);
+    else
+        rest_free(lane);
+}
+
 /* In a shortage all that is free goes to the system. False: there is nothing. */
 static bool give_up_free(struct rill_lane *lane)
 {
@@ -212,7 +223,7 @@ static void rest_large(struct rill_lane *lane)
         }
         struct rill_block block = large_remove(lane, lane->large_count - 1);
         rill_blocks_add(&lane->blocks, block);
-        rill_return_rest(lane->header, block.offset, rill_segment_at(&lane->segment, block.offset, RILL_RETURN_BYTES_MIN));
+        rill_return_rest(lane->header, block.offset, rill_segment_at(&lane->segment, block.offset, RILL_RETURN_BYTES_MIN), block.size);
     }
 }
 
@@ -272,9 +283,15 @@ static void collect_returned(struct rill_lane *lane)
     large_reverse(lane, large_before);
 }
 
+/* For a ring. Where that is all that the lane needs, time after time, large blocks are not kept for the next of their size: what is free and not used
+ * goes to the system in the end. */
 static void take_returned(struct rill_lane *lane)
 {
     collect_returned(lane);
+    lane->large_idle = lane->large_lent == lane->large_seen ? lane->large_idle + 1 : 0;
+    lane->large_seen = lane->large_lent;
+    if (lane->large_idle > LARGE_IDLE_LOOKS)
+        free_large_blocks(lane, 0);
     rest_large(lane);
     rest_free(lane);
 }
@@ -517,7 +534,6 @@ static void free_large(struct rill_lane *lane, uint64_t offset)
     struct rill_block block;
     (void)pthread_mutex_lock(&lane->lock);
     if (rill_blocks_remove(&lane->blocks, offset, &block)) {
-        /* Not to be rested: what the receiver remembers of this place is from an earlier block, which may have been larger. */
         rill_arena_free(lane->arena, rill_segment_at(&lane->segment, offset, 1), false);
         rest_free(lane);
     }
@@ -578,7 +594,7 @@ static void uncount_loan(struct rill_lane *lane, uint64_t capacity)
 static void free_loan(struct rill_lane *lane, unsigned char *block)
 {
     rill_arena_free(lane->arena, block, false);
-    rest_free(lane);
+    rest_unsent(lane);
 }
 
 int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignment, struct rill_large *large, unsigned char **block)
@@ -588,11 +604,13 @@ int rill_lane_loan(struct rill_lane *lane, rill_object socket, uint64_t alignmen
     int code = allocate(lane, alignment, large, block);
     bool grown = code == RILL_OK && lane->segment.commits != commits;
     if (grown && rill_port_peer_gone(socket))
-        code = RILL_EBROKEN; /* memory was added for a receiver that will never read it */
+        code = RILL_EBROKEN; /* memory was added for a receiver that will never read it, nor give any to the system */
     else if (grown && held_too_much(lane, large->size))
         code = RILL_ENOMEM;
     if (grown && code != RILL_OK)
         free_loan(lane, *block);
+    if (code == RILL_EBROKEN)
+        (void)give_up_free(lane);
     if (code == RILL_OK)
         count_loan(lane, large->capacity);
     rill_unlock(&lane->lock, locked);
@@ -616,7 +634,7 @@ void rill_lane_shrink_loan(struct rill_lane *lane, struct rill_large *large, uns
     uncount_loan(lane, large->capacity);
     large->capacity = smaller;
     count_loan(lane, large->capacity);
-    rest_free(lane);
+    rest_unsent(lane);
     (void)pthread_mutex_unlock(&lane->lock);
 }
 

@@ -61,6 +61,8 @@ struct rill_lane {
     size_t large_count;
     uint64_t large_bytes;       /* of these */
     uint64_t large_lent;        /* bytes of all large blocks that were ever lent */
+    uint64_t large_seen;        /* the same at the last look for a ring, */
+    unsigned large_idle;        /* and how many looks it has been that */
     uint64_t peak[2];           /* the most bytes that were out at once, lately and before that, */
     uint64_t peak_from;         /* since so many were lent */
     uint64_t loaned;            /* bytes of loans that the users have in hand */

@@ -518,7 +518,7 @@ int rill_set_enter(rill_set *set, rill_receiver *receiver, void *user, struct ri
     activate(set, made);
     code = receiver->source->next(receiver->state);
     rill_receiver_leave_untold(receiver, code);
-    if (code != RILL_EEMPTY || !retire(set, made))
+    if (code != RILL_EEMPTY || !retire(set, made) || made->resting)
         rill_set_nudge(set);
     *entry = made;
     return RILL_OK;

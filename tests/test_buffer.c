@@ -245,12 +245,142 @@ static void random_sizes_go_back_beside_small_messages(void *unused)
     rill_message *none = NULL;
     int64_t end = rill_port_clock() + SECOND;
     for (unsigned i = 0; rill_port_clock() < end; i++) {
-        require_ok(send_number(tx, i));
-        require_equal(i, receive_number(rx));
-        require_code(RILL_ETIMEDOUT, rill_recv_timeout(rx, SECOND / 20, &none));
+        require_ok(send_filled(tx, 1000, i));
+        receive_filled(rx, 1000, i);
+        require_code(RILL_ETIMEDOUT, rill_recv_timeout(rx, SECOND / 500, &none));
     }
     require(shared_memory_bytes() <= 16 * MIB);
     close_channel(&tx, &rx);
+}
+
+/* Sends one message, when the memory under the channel has gone back. */
+static pid_t wait_for_memory_and_send(rill_sender *tx)
+{
+    pid_t child = fork_child();
+    if (child != 0)
+        return child;
+    while (shared_memory_bytes() > 16 * MIB)
+        sched_yield();
+    require_ok(send_number(tx, 1));
+    _exit(0);
+}
+
+/* Whatever kind of wait comes first. */
+static void goes_back_in_every_wait(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_message *message = NULL;
+    (void)unused;
+    open_channel(&tx, &rx);
+    (void)lend_random_sizes(tx, rx, 100, 32 * MIB);
+    require_code(RILL_ETIMEDOUT, rill_recv_timeout(rx, SECOND, &message));
+    require(shared_memory_bytes() <= 16 * MIB);
+    (void)lend_random_sizes(tx, rx, 100, 32 * MIB);
+    pid_t child = wait_for_memory_and_send(tx);
+    require_equal(1, receive_number(rx));
+    join_child(child);
+    (void)lend_random_sizes(tx, rx, 100, 32 * MIB);
+    child = wait_for_memory_and_send(tx);
+    int code;
+    while ((code = rill_try_recv(rx, &message)) == RILL_EEMPTY)
+        sched_yield();
+    require_ok(code);
+    require_ok(rill_message_close(&message));
+    join_child(child);
+    close_channel(&tx, &rx);
+}
+
+/* The receiver is asleep, and is not woken for what is not sent. */
+static void an_unsent_loan_leaves_nothing(void *unused)
+{
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    (void)unused;
+    open_channel(&tx, &rx);
+    pid_t child = fork_child();
+    if (child == 0) {
+        void *bytes;
+        require_ok(send_number(tx, 1));
+        while (!(atomic_load(&lane_of(tx)->header->parked) & 1))
+            sched_yield();
+        rill_buffer *buffer = loan(tx, 100 * MIB, &bytes);
+        fill(bytes, 100 * MIB, 1);
+        require_ok(rill_buffer_close(&buffer));
+        require(shared_memory_bytes() <= 16 * MIB);
+        require_ok(send_number(tx, 2));
+        _exit(0);
+    }
+    require_equal(1, receive_number(rx));
+    require_equal(2, receive_number(rx));
+    join_child(child);
+    close_channel(&tx, &rx);
+}
+
+/* What the parent has punched and not given back yet is given back by the parent, and not by the child that receives after it as well. */
+static void a_child_gives_back_what_is_its_own(void *unused)
+{
+    enum { FIRST = 40, CLOSED = 20, LATER = 20 };
+    const size_t size = 2 * MIB;
+    rill_sender *tx = NULL;
+    rill_receiver *rx = NULL;
+    rill_message *messages[FIRST] = {NULL};
+    struct board *board = board_make(NULL);
+    (void)unused;
+    open_channel(&tx, &rx);
+    pid_t sender = fork_child();
+    if (sender == 0) {
+        void *bytes;
+        rill_buffer *buffer;
+        require_ok(rill_receiver_release(&rx));
+        for (unsigned i = 0; i < FIRST; i++)
+            require_ok(send_filled(tx, size, i));
+        flag_wait(board, 0); /* the parent has closed some, and forked */
+        buffer = loan(tx, size, &bytes);
+        require_ok(rill_buffer_close(&buffer)); /* which looks at what came back */
+        flag_raise(board, 1);
+        flag_wait(board, 2); /* the parent has closed one more */
+        for (unsigned i = 0; i < LATER; i++)
+            require_ok(send_filled(tx, size, 100 + i));
+        flag_raise(board, 3);
+        flag_wait(board, 4); /* the child has received them, and closed one */
+        for (unsigned i = 0; i < LATER; i++) {
+            buffer = loan(tx, size, &bytes);
+            memset(bytes, 0x33, size);
+        }
+        flag_raise(board, 5);
+        flag_wait(board, 6);
+        _exit(0);
+    }
+    for (unsigned i = 0; i < FIRST; i++)
+        require_ok(rill_recv(rx, &messages[i]));
+    for (unsigned i = 0; i < CLOSED; i++)
+        require_ok(rill_message_close(&messages[i]));
+    pid_t child = fork_child();
+    if (child == 0) {
+        flag_wait(board, 7);
+        for (unsigned i = 0; i < LATER; i++)
+            require_ok(rill_recv(rx, &messages[i]));
+        require_ok(rill_message_close(&messages[LATER - 1]));
+        flag_raise(board, 4);
+        flag_wait(board, 5);
+        for (unsigned i = 0; i + 1 < LATER; i++)
+            require_message(&messages[i], size, 100 + i);
+        _exit(0);
+    }
+    flag_raise(board, 0);
+    flag_wait(board, 1);
+    require_ok(rill_message_close(&messages[CLOSED]));
+    flag_raise(board, 2);
+    flag_wait(board, 3);
+    require_ok(rill_receiver_release(&rx));
+    flag_raise(board, 7);
+    join_child(child);
+    flag_raise(board, 6);
+    join_child(sender);
+    for (unsigned i = CLOSED + 1; i < FIRST; i++)
+        require_ok(rill_message_close(&messages[i]));
+    require_ok(rill_sender_close(&tx));
 }
 
 /* Asks the receiver to trim as if so much time had gone by since it was asked first. */
@@ -378,7 +508,7 @@ static void without_an_arena(void *unused)
 static void give_back(const rill_sender *tx, void *bytes)
 {
     struct rill_lane *lane = lane_of(tx);
-    rill_return_rest(lane->header, rill_segment_offset(&lane->segment, bytes), bytes);
+    rill_return_rest(lane->header, rill_segment_offset(&lane->segment, bytes), bytes, 0);
 }
 
 static void loans_cannot_be_taken_away(void *unused)
@@ -686,6 +816,9 @@ static const struct test tests[] = {
     {"what loans of random sizes used goes back in silence", random_sizes_go_back_in_silence, NULL, 60},
     {"it goes back while a set waits", random_sizes_go_back_in_a_set, NULL, 60},
     {"it goes back beside small messages", random_sizes_go_back_beside_small_messages, NULL, 60},
+    {"it goes back in every kind of wait", goes_back_in_every_wait, NULL, 60},
+    {"an unsent loan leaves nothing with a receiver that sleeps", an_unsent_loan_leaves_nothing, NULL, 60},
+    {"a child gives back what is its own", a_child_gives_back_what_is_its_own, NULL, 60},
     {"to fill a large buffer is no silence", filling_is_no_silence, NULL, 60},
     {"nobody waits for a receiver that is giving memory to the system", nobody_waits_for_a_receiver_that_punches, NULL, 60},
     {"silence gives nothing to the system that is still held", silence_leaves_what_is_held, NULL, 0},
