@@ -9,7 +9,7 @@
  * Control page, one for each channel, mapped by every holder of an end:
  *   who writes        field
  *   the maker, once   identity and options; read-only afterwards
- *   senders           ticket, rings, rang
+ *   senders           ticket, rings, rang, unfenced
  *   the receiver      closed, reader, objects_come
  *
  * Lane, one for each channel and sending process, a growable segment mapped by its owner and the receiver:
@@ -29,7 +29,7 @@
  *   large      the payload is a struct rill_large: where in the segment the message lies
  *   link       the payload is a struct rill_span: the block in which the ring goes on
  *
- * The header is the commit: a record exists from the one exchange of its header from free to the record's word (ring.c has the argument).
+ * The header is the commit: a record exists from the one instant on in which its header goes from free to the record's word (ring.h has the argument).
  * A record leaves room behind it for a link, so that a block can always be ended.
  */
 #ifndef RILL_SHM_LAYOUT_H
@@ -40,7 +40,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RILL_LAYOUT_VERSION 3u
+#define RILL_LAYOUT_VERSION 4u
 #define RILL_PAGE_BYTES ((uint64_t)4096) /* granule of the layout; a system with larger pages rounds up in port.h */
 #define RILL_LINE_BYTES 64
 #define RILL_RINGS_MAX 32 /* rings of a lane; the sender's threads beyond wait for one another */
@@ -137,7 +137,8 @@ struct rill_page {
     _Atomic uint32_t rings;  /* rings that were ever counted in; whoever adds one counts first, then uses it */
     _Atomic uint32_t rang;   /* packets sent to the receiver by armed lanes (modulo 2^32), counted behind them */
     _Atomic uint32_t closed; /* the receiver has closed the channel */
-    unsigned char reserved1[RILL_LINE_BYTES - 12];
+    _Atomic uint32_t unfenced; /* 1: the only ring's writer may commit without a fence; whoever adds a ring makes up for it (fence.h) */
+    unsigned char reserved1[RILL_LINE_BYTES - 16];
 
     _Atomic uint64_t reader; /* random odd name of the process that receives; 0: nobody has received yet; RILL_READER_LEFT: it let go */
     _Atomic uint32_t objects_come; /* socket mode: the receiver was told that packets carry objects */
@@ -191,8 +192,10 @@ struct rill_lane_header {
     _Atomic uint32_t rings;   /* controls in use; the receiver exchanges it for RILL_RINGS_REVOKED when it gives the lane up */
     _Atomic uint32_t closed;  /* not 0: the owner has closed its last sender, no record will follow. RILL_CLOSED_RESTING: the lane may be used again */
     _Atomic uint32_t imports; /* then: how often the owner was sent a sender of this channel, and has closed it */
-    unsigned char reserved5[RILL_LINE_BYTES - 20];
-    unsigned char reserved6[1664];
+    _Atomic uint32_t unfenced; /* 1: it may commit without a fence; whoever needs its order makes up for it (fence.h) */
+    unsigned char reserved5[RILL_LINE_BYTES - 24];
+    _Atomic uint64_t verdict; /* both: where a ring that was written without fences ended (fence.h); 0: undecided */
+    unsigned char reserved6[1664 - 8];
     struct rill_ring_control ring[RILL_RINGS_MAX];
 };
 
@@ -222,10 +225,10 @@ static inline uint64_t rill_fingerprint(void)
         RILL_LAYOUT_VERSION, sizeof(void *), RILL_PAGE_BYTES, RILL_RINGS_MAX,
         AT_PAGE(transport), AT_PAGE(fingerprint), AT_PAGE(id), AT_PAGE(limit), AT_PAGE(send_timeout), AT_PAGE(spin), AT_PAGE(max_lane_bytes),
         AT_PAGE(max_message), AT_PAGE(on_full), AT_PAGE(max_lanes), AT_PAGE(max_objects), AT_PAGE(ticket), AT_PAGE(rings), AT_PAGE(rang),
-        AT_PAGE(closed), AT_PAGE(reader), AT_PAGE(objects_come), AT_PAGE(generation), AT_PAGE(spread), sizeof(struct rill_page),
+        AT_PAGE(closed), AT_PAGE(unfenced), AT_PAGE(reader), AT_PAGE(objects_come), AT_PAGE(generation), AT_PAGE(spread), sizeof(struct rill_page),
         AT_LANE(fingerprint), AT_LANE(id), AT_LANE(parked), AT_LANE(number), AT_LANE(refused), AT_LANE(consumed), AT_LANE(consumed_messages),
         AT_LANE(unpacked), AT_LANE(unchained), AT_LANE(returned), AT_LANE(taken), AT_LANE(dirty), AT_LANE(filling), AT_LANE(room_at), AT_LANE(rings),
-        AT_LANE(closed), AT_LANE(imports), AT_LANE(ring), sizeof(struct rill_lane_header),
+        AT_LANE(closed), AT_LANE(imports), AT_LANE(unfenced), AT_LANE(verdict), AT_LANE(ring), sizeof(struct rill_lane_header),
         AT_RING(first), AT_RING(sent_messages), AT_RING(sent_bytes), AT_RING(sent_weight), sizeof(struct rill_ring_control),
         AT_CARRIED(state), AT_CARRIED(objects), AT_CARRIED(handles), AT_CARRIED(section), AT_CARRIED(number), AT_CARRIED(held),
         sizeof(struct rill_carried), sizeof(struct rill_large), sizeof(struct rill_span), offsetof(struct rill_dirty_list, ranges),

@@ -7,7 +7,7 @@ bool rill_ring_link(struct rill_ring_writer *writer, struct rill_span target, un
 {
     struct rill_ring_writer next = *writer;
     memcpy(writer->block + writer->position + RILL_HEADER_BYTES, &target, sizeof target);
-    rill_ring_enter(&next, block, target.size); /* before the link is committed: its reader reads this header next */
+    rill_ring_enter(&next, target, block); /* before the link is committed: its reader reads this header next */
     uint64_t word = RILL_HEADER(RILL_KIND_LINK, sizeof target);
     uint64_t found = atomic_exchange_explicit(rill_ring_header(writer->block, writer->position), word, memory_order_seq_cst); /* W2 */
     if (found != RILL_HEADER_FREE)

@@ -2,11 +2,11 @@
 /*
  * A ring: one writing thread at a time, one reader, in blocks that are chained (layout.h has the picture).
  *
- * A record exists from one instant on, the exchange of its header word. Kill or stop the writer before it and nothing was sent; after it, all
+ * A record exists from one instant on, the write of its header word. Kill or stop the writer before it and nothing was sent; after it, all
  * was. Nothing is ever half done, so nothing needs repair, and no reader waits for a writer.
  *
  *   W1  the header behind the record = free      plain, before W2
- *   W2  the record's header = its word           exchange, seq_cst
+ *   W2  the record's header = its word           exchange, seq_cst; or a store, release: U1 of fence.h, which says for whom, and what else holds then
  *   R1  read a header                            seq_cst load; partner W2
  *   R2  a free header = poison                   compare-and-swap, seq_cst; partner W2
  *
@@ -55,14 +55,16 @@ struct rill_ring_writer {
     uint64_t size;     /* of the block */
     uint64_t position; /* of the next header, which is free; there is always room for a link */
     uint64_t last_ticket;
+    uint64_t offset;   /* of the block in the segment */
 };
 
-/* Goes on in a new block; its first header becomes free. The block before it must have been linked, or there was none. */
-static inline void rill_ring_enter(struct rill_ring_writer *writer, unsigned char *block, uint64_t size)
+/* Goes on in a new block, which lies at `block`; its first header becomes free. The block before it must have been linked, or there was none. */
+static inline void rill_ring_enter(struct rill_ring_writer *writer, struct rill_span span, unsigned char *block)
 {
     atomic_store_explicit(rill_ring_header(block, 0), RILL_HEADER_FREE, memory_order_relaxed); /* W1 for the first record */
     writer->block = block;
-    writer->size = size;
+    writer->offset = span.offset;
+    writer->size = span.size;
     writer->position = 0;
 }
 
@@ -126,7 +128,38 @@ static inline bool rill_ring_commit(struct rill_ring_writer *writer, unsigned ki
     return true;
 }
 
-/* Ends the block with a link to another one, and enters that. False as above. */
+/* The same for an unstamped inline record, without a fence and without a look at the reader's mark (U1 of fence.h). */
+static inline void rill_ring_commit_unfenced(struct rill_ring_writer *writer, uint64_t size)
+{
+    uint64_t length = RILL_HEADER_BYTES + rill_ring_padded(size), position = writer->position;
+    unsigned char *block = writer->block;
+    rill_ring_fetch_ahead(block + position, length);
+    atomic_store_explicit(rill_ring_header(block, position + length), RILL_HEADER_FREE, memory_order_relaxed); /* W1 */
+    atomic_store_explicit(rill_ring_header(block, position), RILL_HEADER(RILL_KIND_INLINE, size), memory_order_release); /* W2 as U1 */
+    writer->position = position + length;
+}
+
+/* The place of that record, the last one, in its block. */
+static inline uint64_t rill_ring_last(const struct rill_ring_writer *writer, uint64_t size)
+{
+    return writer->position - RILL_HEADER_BYTES - rill_ring_padded(size);
+}
+
+/* Writes its header once more, to have the fence after all (U3 of fence.h). A reader that has read it already does not come back to it. */
+static inline void rill_ring_commit_again(const struct rill_ring_writer *writer, uint64_t size)
+{
+    _Atomic uint64_t *header = rill_ring_header(writer->block, rill_ring_last(writer, size));
+    (void)atomic_exchange_explicit(header, RILL_HEADER(RILL_KIND_INLINE, size), memory_order_seq_cst); /* W2 */
+}
+
+/* It lies where the reader had put its mark, and will not be read (O2 of fence.h). */
+static inline void rill_ring_withdraw(struct rill_ring_writer *writer, uint64_t size)
+{
+    writer->position = rill_ring_last(writer, size);
+    (void)rill_ring_stay_poisoned(writer);
+}
+
+/* Ends the block with a link to another one, and enters that. False as for a commit. */
 bool rill_ring_link(struct rill_ring_writer *writer, struct rill_span target, unsigned char *block);
 
 /* ---- the reader ---- */

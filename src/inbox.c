@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../shm/carry.h"
+#include "../shm/fence.h"
 #include "../shm/wake.h"
 #include "handle.h"
 #include "message.h"
@@ -147,10 +148,35 @@ static bool rest_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
         return false;
     rill_inbox_remove_active(inbox, lane);
     lane->ending = false;
-    rill_wake_arm(lane->header, &lane->parked);
+    if (rill_inlane_arm(lane))
+        rill_port_fence_others();
     if (atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != RILL_CLOSED_RESTING || rill_inring_stirs(lane->rings[0]))
         rill_inbox_activate(inbox, lane); /* P2 of wake.h: it is in use again */
     return true;
+}
+
+/* No ring is added from here on, and an owner that commits without a fence will see it. True: it did so, and may have committed something meanwhile. */
+static bool revoke(struct rill_inlane *lane)
+{
+    uint32_t rings = atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
+    if (rings != RILL_RINGS_REVOKED)
+        lane->last_rings = rings;
+    if (lane->revoked)
+        return false;
+    lane->revoked = true; /* so it stays armed */
+    if (!rill_inlane_arm(lane))
+        return false;
+    rill_port_fence_others();
+    return true;
+}
+
+static bool give_up(struct rill_inring *ring, uint32_t index)
+{
+    if (ring->given_up)
+        return true;
+    const struct rill_ring_reader *reader = &ring->reader;
+    ring->given_up = rill_ring_poison(&ring->reader) && (index > 0 || rill_fence_ended(ring->lane->header, reader->offset + reader->position));
+    return ring->given_up;
 }
 
 /* The lane's owner is gone: once its rings are empty they are given up for good. True: it was dropped. */
@@ -164,18 +190,11 @@ static bool finish_lane(struct rill_inbox *inbox, struct rill_inlane *lane)
         return inbox->lanes[number - 1] != lane; /* taking packets may have closed it */
     if (rest_lane(inbox, lane))
         return true;
-    uint32_t rings = atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
-    lane->revoked = true;
-    if (rings != RILL_RINGS_REVOKED)
-        lane->last_rings = rings;
-    if (lane->last_rings != lane->ring_count) /* one was added just now: the next look opens it */
+    if (revoke(lane) || lane->last_rings != lane->ring_count) /* one was added just now: the next look opens it */
         return false;
-    for (uint32_t i = 0; i < lane->ring_count; i++) {
-        struct rill_inring *ring = lane->rings[i];
-        ring->given_up = ring->given_up || rill_ring_poison(&ring->reader);
-        if (!ring->given_up)
+    for (uint32_t i = 0; i < lane->ring_count; i++)
+        if (!give_up(lane->rings[i], i))
             return false;
-    }
     rill_inbox_drop_lane(inbox, lane);
     return true;
 }
@@ -746,16 +765,18 @@ bool rill_inbox_traffic(const struct rill_inbox *inbox, struct rill_traffic *tra
 
 static void arm_all(struct rill_inbox *inbox)
 {
+    bool unfenced = false;
     for (uint32_t i = 0; i < inbox->active_count; i++)
         if (!(inbox->active[i]->parked & 1))
-            rill_wake_arm(inbox->active[i]->header, &inbox->active[i]->parked);
+            unfenced |= rill_inlane_arm(inbox->active[i]);
+    if (unfenced)
+        rill_port_fence_others();
 }
 
 static void disarm_all(struct rill_inbox *inbox)
 {
     for (uint32_t i = 0; i < inbox->active_count; i++)
-        if (inbox->active[i]->parked & 1)
-            rill_wake_disarm(inbox->active[i]->header, &inbox->active[i]->parked);
+        rill_inlane_disarm(inbox->active[i]);
 }
 
 /* Nothing came: the lanes that were armed for this sleep, still in their places, are looked at again without a packet. */

@@ -228,22 +228,28 @@ int rill_inbox_take_packet(struct rill_inbox *inbox, rill_object event, int64_t 
     return code == RILL_OK && !with_objects ? handle_packet(inbox, &notice, size) : code;
 }
 
-/* Lanes that rang into a full socket are named by no packet. */
+static bool armed_lane_stirs(const struct rill_inlane *lane)
+{
+    bool found = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count ||
+                 atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0;
+    for (uint32_t r = 0; r < lane->ring_count && !found; r++)
+        found = rill_inring_stirs(lane->rings[r]);
+    return found;
+}
+
+/* Lanes that rang into a full socket are named by no packet. They get a new number: an owner may have noted the old one for a message that is received
+ * already. */
 static void scan_armed(struct rill_inbox *inbox)
 {
-    for (uint32_t i = 0; i < inbox->lane_capacity; i++) {
-        struct rill_inlane *lane = inbox->lanes[i];
-        if (!lane || lane->active)
-            continue;
-        lane->parked++; /* a new number: the owner may have noted the old one for a message that is received already */
-        rill_wake_arm(lane->header, &lane->parked);
-        bool found = atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != lane->ring_count ||
-                     atomic_load_explicit(&lane->header->closed, memory_order_seq_cst) != 0;
-        for (uint32_t r = 0; r < lane->ring_count && !found; r++)
-            found = rill_inring_stirs(lane->rings[r]);
-        if (found)
-            rill_inbox_activate(inbox, lane);
-    }
+    bool unfenced = false;
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
+        if (inbox->lanes[i] && !inbox->lanes[i]->active)
+            unfenced |= rill_inlane_arm(inbox->lanes[i]);
+    if (unfenced)
+        rill_port_fence_others();
+    for (uint32_t i = 0; i < inbox->lane_capacity; i++)
+        if (inbox->lanes[i] && !inbox->lanes[i]->active && armed_lane_stirs(inbox->lanes[i]))
+            rill_inbox_activate(inbox, inbox->lanes[i]);
 }
 
 /* Asks after the owner of one lane, another one at each call. True: it is dead, and its lane is active again to be emptied. */

@@ -4,6 +4,8 @@
 #define RILL_INBOX_PARTS_H
 
 #include "../shm/carry.h"
+#include "../shm/fence.h"
+#include "../shm/wake.h"
 #include "inbox.h"
 
 /* Packets of objects that may wait for their records; an honest owner has one under way for each thread, and 8 on the socket. */
@@ -36,6 +38,21 @@ static inline bool rill_inring_stirs(const struct rill_inring *ring)
     if (ring->pending)
         return rill_inlane_carry_stirs(ring->lane, rill_carry_state(ring->pending), ring->pending_number);
     return rill_ring_ready(&ring->reader);
+}
+
+/* Gives the lane a new odd number. True: its owner commits without a fence, so the look that follows has to stand behind a rill_port_fence_others. */
+static inline bool rill_inlane_arm(struct rill_inlane *lane)
+{
+    lane->parked += lane->parked & 1;
+    rill_wake_arm(lane->header, &lane->parked); /* P1 of shm/wake.h, X1 of shm/fence.h */
+    return rill_fence_lane_unfenced(lane->header); /* X2 */
+}
+
+/* Not one that is given up: its owner shall see it, whenever it comes to send. */
+static inline void rill_inlane_disarm(struct rill_inlane *lane)
+{
+    if ((lane->parked & 1) && !lane->revoked)
+        rill_wake_disarm(lane->header, &lane->parked);
 }
 
 /* ---- inlane.c ---- */

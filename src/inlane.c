@@ -331,8 +331,7 @@ void rill_inbox_activate(struct rill_inbox *inbox, struct rill_inlane *lane)
 {
     if (lane->active)
         return;
-    if (lane->parked & 1)
-        rill_wake_disarm(lane->header, &lane->parked);
+    rill_inlane_disarm(lane);
     lane->active = true;
     inbox->active[inbox->active_count++] = lane;
 }
@@ -389,6 +388,8 @@ void rill_inbox_refuse_lane(struct rill_inbox *inbox, struct rill_inlane *lane, 
     inbox->faults[fault_index(code)]++;
     atomic_store_explicit(&lane->header->refused, code, memory_order_relaxed);
     (void)atomic_exchange_explicit(&lane->header->rings, RILL_RINGS_REVOKED, memory_order_seq_cst);
+    lane->revoked = true;
+    (void)rill_inlane_arm(lane); /* an owner that commits without a fence does not find the mark. What it commits right now is lost with the rest. */
     for (uint32_t i = 0; i < lane->ring_count; i++)
         (void)rill_ring_poison(&lane->rings[i]->reader);
     rill_inbox_drop_lane(inbox, lane);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../shm/fence.h"
 #include "../shm/order.h"
 #include "../shm/returns.h"
 #include "../shm/wake.h"
@@ -398,8 +399,16 @@ static void start_ring(struct rill_lane *lane, struct rill_lane_ring *ring, unsi
 {
     ring->control = &lane->header->ring[index];
     ring->control->first = (struct rill_span){.offset = block->offset, .size = block->size};
-    rill_ring_enter(&ring->writer, rill_segment_at(&lane->segment, block->offset, block->size), block->size);
+    rill_ring_enter(&ring->writer, ring->control->first, rill_segment_at(&lane->segment, block->offset, block->size));
     rill_blocks_add(&lane->blocks, *block);
+}
+
+/* S1 of shm/order.h. What was committed without a fence before is seen by all from here on. */
+static void count_ring(struct rill_page *page)
+{
+    rill_order_count_ring(page);
+    if (rill_fence_channel_unfenced(page)) /* X2 of shm/fence.h */
+        rill_port_fence_others();
 }
 
 /* Adds a ring, held by the caller. The receiver's revocation exchanges `rings`, so that a ring can only be added to a lane it still reads. */
@@ -418,7 +427,7 @@ static int add_ring(struct rill_lane *lane, struct rill_lane_ring **added)
     uint32_t expected = index;
     if (!atomic_compare_exchange_strong_explicit(&lane->header->rings, &expected, index + 1, memory_order_seq_cst, memory_order_seq_cst))
         return RILL_LANE_REVOKED;
-    rill_order_count_ring(lane->page); /* S1: before its first use */
+    count_ring(lane->page); /* before its first use */
     atomic_store_explicit(&lane->ring_count, index + 1, memory_order_release); /* partner: the load in rill_lane_hold */
     *added = ring;
     return RILL_OK;
@@ -451,6 +460,34 @@ int rill_lane_hold(struct rill_lane *lane, struct rill_lane_ring **ring)
         }
         rill_port_yield(); /* every ring is held by a thread of this process that is inside a send */
     }
+}
+
+void rill_lane_suspend_fence(struct rill_lane *lane, struct rill_lane_ring *ring)
+{
+    ring->fenced = 0;
+    bool worth = rill_port_single_threaded(); /* with more threads, to take the ring is a fence already */
+    ring->unfenced = worth && rill_port_fence_register() && rill_fence_suspend(lane->header, lane->page);
+}
+
+void rill_lane_end_unfenced(struct rill_lane *lane, struct rill_lane_ring *ring)
+{
+    if (!ring->unfenced)
+        return;
+    rill_fence_resume(lane->header, lane->page);
+    ring->unfenced = false;
+    ring->fenced = 0;
+}
+
+int rill_lane_resume_fence(struct rill_lane *lane, struct rill_lane_ring *ring, uint64_t size)
+{
+    rill_ring_commit_again(&ring->writer, size); /* U3 */
+    rill_lane_end_unfenced(lane, ring);
+    if (atomic_load_explicit(&lane->header->rings, memory_order_seq_cst) != RILL_RINGS_REVOKED)
+        return RILL_OK;
+    if (rill_fence_was_sent(lane->header, ring->writer.offset + rill_ring_last(&ring->writer, size)))
+        return RILL_LANE_LAST;
+    rill_ring_withdraw(&ring->writer, size);
+    return RILL_LANE_REVOKED;
 }
 
 /* ---- messages ---- */
@@ -501,6 +538,8 @@ static int begin(struct rill_lane *lane, struct rill_lane_ring *ring, rill_objec
                  struct rill_load *load, struct rill_record *record)
 {
     bool stamped = rill_order_needed(lane->page);
+    if (stamped)
+        rill_lane_end_unfenced(lane, ring);
     uint64_t whole = payload + (parcel ? sizeof *record->carried : 0);
     record->length = RILL_HEADER_BYTES + (stamped ? RILL_TICKET_BYTES : 0) + rill_ring_padded(whole);
     int code = rill_ring_fits(&ring->writer, record->length) ? RILL_OK : next_block(lane, ring, socket, record->length);
@@ -991,15 +1030,20 @@ static int build(struct rill_lane *lane)
     return RILL_OK;
 }
 
-/* Only private memory and handles. */
-static void dispose(struct rill_lane *lane)
+static void close_objects(struct rill_lane *lane)
 {
-    rill_blocks_clear(&lane->blocks);
-    rill_segment_close(&lane->segment);
     for (size_t i = 0; i < lane->kept_count; i++)
         rill_port_close(lane->kept[i]);
     rill_port_close(lane->room_socket);
     rill_carrier_close(&lane->carrier);
+}
+
+/* Only private memory and handles. */
+static void dispose(struct rill_lane *lane)
+{
+    close_objects(lane);
+    rill_blocks_clear(&lane->blocks);
+    rill_segment_close(&lane->segment);
     free(lane->spare);
     free(lane);
 }
@@ -1049,13 +1093,14 @@ int rill_lane_create(struct rill_page *page, uint64_t limit, rill_object socket,
         rill_lane_release(made);
         return code == RILL_EFULL ? RILL_EAGAIN : code;
     }
-    rill_order_count_ring(page); /* S1: after the announcement, before the first use */
+    count_ring(page); /* after the announcement, before the first use */
     *lane = made;
     return RILL_OK;
 }
 
 void rill_lane_close(struct rill_lane *lane, rill_object socket)
 {
+    rill_lane_end_unfenced(lane, &lane->rings[0]); /* no send is left that it would serve, and the receiver is spared a barrier */
     atomic_store_explicit(&lane->header->closed, 1, memory_order_seq_cst); /* after the last commit; partner C1 of inbox.c */
     uint32_t due = socket == RILL_NO_OBJECT ? 0 : rill_wake_due(lane->header, &lane->rung);
     if (due)
@@ -1080,6 +1125,7 @@ bool rill_lane_can_rest(struct rill_lane *lane)
 
 void rill_lane_rest(struct rill_lane *lane, uint32_t imports)
 {
+    rill_lane_end_unfenced(lane, &lane->rings[0]);
     atomic_store_explicit(&lane->header->imports, imports, memory_order_relaxed); /* before: read once `closed` says RESTING */
     atomic_store_explicit(&lane->header->closed, RILL_CLOSED_RESTING, memory_order_seq_cst); /* after the last commit */
 }
@@ -1100,11 +1146,18 @@ void rill_lane_wake_up(struct rill_lane *lane)
     atomic_store_explicit(&lane->header->closed, 0, memory_order_seq_cst);
 }
 
-/* The arena is left alone: to destroy it would give pages of the parent's messages back to the system. */
+/* The arena is left alone: to destroy it would give pages of the parent's messages back to the system. And where a thread of the parent's was at work at that
+ * moment, which holds the lock here for ever, no table is whole: they are left, too. */
 void rill_lane_abandon(struct rill_lane *lane)
 {
     lane->arena = NULL;
-    rill_lane_release(lane);
+    if (pthread_mutex_trylock(&lane->lock) == 0) {
+        (void)pthread_mutex_unlock(&lane->lock);
+        rill_lane_release(lane);
+    } else {
+        close_objects(lane);
+        rill_port_close(lane->segment.memory);
+    }
 }
 
 void rill_lane_reference(struct rill_lane *lane)

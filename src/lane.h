@@ -32,15 +32,18 @@
 
 /* Given back by calls below when the receiver has given this lane up; the message goes into a new lane. Never leaves the library. */
 #define RILL_LANE_REVOKED 1
+#define RILL_LANE_LAST 2
 
 #define RILL_LARGE_MOST 128 /* of a lane */
 
 /* One ring, and who holds it. */
 struct rill_lane_ring {
     alignas(RILL_LINE_BYTES) _Atomic uint32_t held;
+    bool unfenced;                   /* the holder's: it may commit without a fence (shm/fence.h) */
     struct rill_ring_writer writer;  /* the holder's */
     struct rill_ring_control *control;
     _Atomic uint64_t sent;           /* bytes of records committed, as the queue's limit counts them; written by the holder */
+    uint32_t fenced;                 /* the holder's: small messages since the fence was left out last */
     struct rill_turn turn;           /* the holder's */
 };
 
@@ -151,6 +154,22 @@ static inline void rill_lane_drop(struct rill_lane_ring *ring)
 {
     atomic_store_explicit(&ring->held, 0, memory_order_release); /* partner: rill_lane_try_ring */
 }
+
+/* After so many small messages the fence is left out, until somebody needs it: a receiver that falls asleep meanwhile, or another ring. Who needs it pays for
+ * that with a barrier, and some of these take 50 us. */
+#ifndef RILL_UNFENCED_AFTER
+#define RILL_UNFENCED_AFTER 65536u
+#endif
+
+/* Leaves the fence out of the commits of small messages from now on, if that can be. Holding the ring, the lane's only one. */
+void rill_lane_suspend_fence(struct rill_lane *lane, struct rill_lane_ring *ring);
+
+/* Puts it back in, before a message that may need it. */
+void rill_lane_end_unfenced(struct rill_lane *lane, struct rill_lane_ring *ring);
+
+/* The same when somebody was found to need it behind a message of this size, which was committed without. Holding the ring. RILL_LANE_REVOKED: that message was not sent.
+ * RILL_LANE_LAST: it was, and the lane is to be left. */
+int rill_lane_resume_fence(struct rill_lane *lane, struct rill_lane_ring *ring, uint64_t size);
 
 static inline void rill_lane_raise(_Atomic uint64_t *count, uint64_t by)
 {

@@ -260,6 +260,18 @@ bool rill_port_is_inherited(rill_object object);
 /* Starts a program that keeps these objects under their present names. */
 int rill_port_start(const char *path, char *const argv[], char *const envp[], const rill_object *objects, size_t count, pid_t *pid);
 
+/* ---- a fence for others (shm/fence.h) ----
+ * Linux: membarrier, global and expedited · Windows: FlushProcessWriteBuffers, for threads of this process only · elsewhere: none, so that no process
+ * registers. */
+
+/* From now on a barrier of anybody's reaches the processors that run this process. False: it cannot be had. Costs next to nothing in a process of one
+ * thread, and may wait for all processors in others. */
+bool rill_port_fence_register(void);
+
+/* A full barrier in every processor that runs a process which has registered; a processor that runs none of them now has made it since it did. What they
+ * stored before it is seen by all when this returns, and they see what was stored before the call. */
+void rill_port_fence_others(void);
+
 /* Certain that this process has one thread? "No" if unsure. Asked at every send, so it stands here. */
 #if defined(__linux__)
 #include <sys/single_threaded.h>

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sched.h>
@@ -22,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
@@ -793,6 +795,33 @@ void rill_port_relax(void)
 void rill_port_yield(void)
 {
     (void)sched_yield();
+}
+
+static bool membarrier(int command)
+{
+    return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+
+bool rill_port_fence_register(void)
+{
+    static _Atomic uint32_t refused;
+    if (atomic_load_explicit(&refused, memory_order_relaxed))
+        return false;
+    bool registered = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+    atomic_store_explicit(&refused, !registered, memory_order_relaxed);
+    return registered;
+}
+
+/* A process that may not ask for barriers, while another one could register for them, waits. A store does not stay in a processor for ever: it leaves in far
+ * less than a microsecond after it was made, whatever else happens. (A. Morrison, Y. Afek, "Temporally Bounding TSO for Fence-Free Asymmetric
+ * Synchronization", ASPLOS 2015, have algorithms go by that.) */
+void rill_port_fence_others(void)
+{
+    if (membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED))
+        return;
+    struct timespec rest = {.tv_nsec = 1000000};
+    while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
+        ;
 }
 
 void rill_port_inherit(rill_object object, bool inherit)

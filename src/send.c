@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "../shm/fence.h"
 #include "../shm/order.h"
 #include "../shm/wake.h"
 #include "channel.h"
@@ -466,6 +467,19 @@ static __attribute__((noinline)) int wake_for_small(rill_sender *sender, struct 
     return remember(sender->endpoint, wake(sender->endpoint, lane));
 }
 
+/* What was just committed without a fence needs one. */
+static __attribute__((noinline)) int fence_at_last(rill_sender *sender, struct rill_lane *lane, const void *data, size_t size)
+{
+    struct rill_lane_ring *ring = &lane->rings[0];
+    int code = rill_lane_resume_fence(lane, ring, size);
+    rill_lane_drop(ring);
+    if (code == RILL_LANE_REVOKED)
+        return send_elsewhere(sender, lane, data, size);
+    if (code == RILL_LANE_LAST)
+        retire_lane(sender->endpoint, lane);
+    return wake_for_small(sender, lane);
+}
+
 /* A small message into the block at hand of the lane's only ring, which is held: it does in one piece what put, try_put, rill_lane_hold and rill_lane_put
  * do, with the same order of steps, and commits nothing unless all of it is simple; all else is left to the general path. */
 static inline __attribute__((always_inline)) int send_in_ring(rill_sender *sender, struct rill_lane *lane, struct rill_lane_ring *ring,
@@ -482,11 +496,21 @@ static inline __attribute__((always_inline)) int send_in_ring(rill_sender *sende
         rill_copy_bytes(rill_ring_payload(&ring->writer, ticket), data, size);
     else
         memcpy(rill_ring_payload(&ring->writer, ticket), data, size);
+    if (!stamped && ring->unfenced) {
+        rill_ring_commit_unfenced(&ring->writer, size);
+        rill_lane_note_sent(ring, size, sent);
+        if (RARELY(rill_fence_missed(lane->header, lane->page)))
+            return fence_at_last(sender, lane, data, size);
+        rill_lane_drop(ring);
+        return RILL_OK;
+    }
     if (RARELY(!rill_ring_commit(&ring->writer, RILL_KIND_INLINE, size, ticket))) {
         rill_lane_drop(ring);
         return send_elsewhere(sender, lane, data, size);
     }
     rill_lane_note_sent(ring, size, sent);
+    if (!stamped && RARELY(++ring->fenced >= RILL_UNFENCED_AFTER))
+        rill_lane_suspend_fence(lane, ring);
     bool over = stamped && rill_turn_is_over(&ring->turn);
     rill_lane_drop(ring);
     int code = RARELY(rill_wake_due(lane->header, &lane->rung) != 0) ? wake_for_small(sender, lane) : RILL_OK;
@@ -497,6 +521,7 @@ static inline __attribute__((always_inline)) int send_in_ring(rill_sender *sende
 
 static __attribute__((noinline)) int send_stamped(rill_sender *sender, struct rill_lane *lane, const void *data, size_t size)
 {
+    rill_lane_end_unfenced(lane, &lane->rings[0]);
     return send_in_ring(sender, lane, &lane->rings[0], data, size, true);
 }
 

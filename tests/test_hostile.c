@@ -51,7 +51,7 @@ static struct forged forge(const rill_sender *tx)
     made.header->id[1] = page->id[1];
     made.header->ring[0].first = (struct rill_span){.offset = PAGE, .size = PAGE};
     atomic_store(&made.header->rings, 1);
-    rill_ring_enter(&made.writer, forged_at(&made, PAGE), PAGE);
+    rill_ring_enter(&made.writer, (struct rill_span){.offset = PAGE, .size = PAGE}, forged_at(&made, PAGE));
     return made;
 }
 
@@ -345,7 +345,7 @@ static void links_in_a_circle_are_not_followed_for_ever(void *argument)
         forge_number(&forged, 0);
         forge_link(&forged, other, PAGE);
         if (other != PAGE) {
-            rill_ring_enter(&forged.writer, forged_at(&forged, other), PAGE);
+            rill_ring_enter(&forged.writer, (struct rill_span){.offset = other, .size = PAGE}, forged_at(&forged, other));
             forge_number(&forged, 0);
             forge_link(&forged, PAGE, PAGE);
         }
@@ -909,7 +909,7 @@ static struct forged sound_lane(const rill_sender *tx)
     forge_large(&made, 9 * PAGE, 5000);
     struct rill_ring_writer first = made.writer;
     made.header->ring[1].first = (struct rill_span){.offset = 3 * PAGE, .size = PAGE};
-    rill_ring_enter(&made.writer, forged_at(&made, 3 * PAGE), PAGE);
+    rill_ring_enter(&made.writer, (struct rill_span){.offset = 3 * PAGE, .size = PAGE}, forged_at(&made, 3 * PAGE));
     for (uint64_t i = 2; i < 8; i++)
         forge_number(&made, 2 * i);
     made.writer = first;

@@ -50,7 +50,7 @@ static void put_word(unsigned char *block, uint64_t position, uint64_t word)
 static struct rill_ring_writer write_to(unsigned char *block)
 {
     struct rill_ring_writer writer = {0};
-    rill_ring_enter(&writer, block, BLOCK);
+    rill_ring_enter(&writer, (struct rill_span){.offset = BLOCK, .size = BLOCK}, block);
     return writer;
 }
 
@@ -339,7 +339,7 @@ static void of_a_commit_and_giving_up_exactly_one_succeeds(void *argument)
     pthread_t thread;
     require(pthread_create(&thread, NULL, poison_each_round, &duel) == 0);
     for (uint64_t round = 1; round <= rounds(4000); round++) {
-        rill_ring_enter(&writer, memory.block, BLOCK);
+        rill_ring_enter(&writer, (struct rill_span){.offset = BLOCK, .size = BLOCK}, memory.block);
         atomic_store(&duel.round, round);
         for (volatile uint64_t wait = 0; wait < round % 64; wait++)
             continue;

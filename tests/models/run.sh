@@ -90,9 +90,11 @@ checks() {
     faults commit -DMESSAGES=5
     faults wake
     faults order -DTWO_LANES
+    check holds fence
     check holds dirty
     faults room
     faults dirty
+    faults fence
 }
 
 thorough_checks() {
@@ -106,6 +108,7 @@ thorough_checks() {
     check thorough order -DTWO_LANES -DMARKS
     check thorough order -DSENDS=4 -DTWO_LANES -DSETTLED -DMARKS
     check thorough dirty -DROUNDS=8
+    check thorough fence -DMESSAGES=4
     check thorough room -DSENDS=5
     check thorough room -DTWO_THREADS -DSENDS=5
 }
